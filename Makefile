@@ -1,0 +1,43 @@
+# The commands of a contributor: see CONTRIBUTING.md. The environment is made once, and again when a requirement changes.
+PYTHON ?= python3
+BIN := .venv/bin
+PACKAGES := supernet tests bench
+
+.PHONY: help setup test lint format quick bench-networks clean
+
+help:
+	@echo "make setup           the environment in .venv (about 6 GB, a minute or two)"
+	@echo "make test            lint, types and all tests: what decides whether a change lands"
+	@echo "make quick           the tests that take seconds"
+	@echo "make format          put the code into its form"
+	@echo "make bench-networks  speed of our networks beside timm's"
+
+setup: .venv/.made
+
+.venv/.made: requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 setup"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+test: lint
+	$(BIN)/python -m pytest
+
+quick: .venv/.made
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: .venv/.made
+	$(BIN)/ruff check $(PACKAGES)
+	$(BIN)/ruff format --check $(PACKAGES)
+	$(BIN)/mypy
+
+format: .venv/.made
+	$(BIN)/ruff check --fix $(PACKAGES)
+	$(BIN)/ruff format $(PACKAGES)
+
+bench-networks: .venv/.made
+	$(BIN)/python bench/networks.py
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,31 @@
+"""What a network is: specs, blocks, the five published families, and the modules, counts and weights that follow."""
+
+from .counting import Count, count
+from .fusing import fuse
+from .network import Network, build, set_drop_path
+from .options import Cost, SpecError
+from .reading import format_spec, load_spec, parse_spec, published_names, save_spec
+from .spec import NetSpec, Stage
+from .weights import LoadReport, WeightsError, load_weights, save_weights
+
+__all__ = [
+    "Cost",
+    "Count",
+    "LoadReport",
+    "NetSpec",
+    "Network",
+    "SpecError",
+    "Stage",
+    "WeightsError",
+    "build",
+    "count",
+    "format_spec",
+    "fuse",
+    "load_spec",
+    "load_weights",
+    "parse_spec",
+    "published_names",
+    "save_spec",
+    "save_weights",
+    "set_drop_path",
+]

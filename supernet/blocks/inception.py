@@ -1,0 +1,121 @@
+"""Inception Transformer's block: high frequencies through convolution and max pooling, low ones through attention."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from ..layers import Branch, ChannelNorm, NormedMlp, attend, attention_macs, branches, linear_cost, split_heads
+from ..options import Cost, Expand, Heads, HeadWidth, Kernel, LayerScale, Limit, Size, SpecError, area, hidden_width
+from .base import MAX_POSITIONS, Block, check_positions, layer_scale_cost
+
+NORM_EPS = 1e-6
+
+
+class PooledAttention(nn.Module):
+    """Attention between means of `pool` x `pool` pixels, repeated to full size afterwards."""
+
+    def __init__(self, heads: int, head_width: int, pool: int) -> None:
+        super().__init__()
+        width = heads * head_width
+        self.heads = heads
+        self.q = nn.Linear(width, width)
+        self.k = nn.Linear(width, width)
+        self.v = nn.Linear(width, width)
+        self.pool = nn.AvgPool2d(pool) if pool > 1 else nn.Identity()
+        self.enlarge = nn.Upsample(scale_factor=pool) if pool > 1 else nn.Identity()
+
+    def by_head(self, tokens: Tensor) -> Tensor:
+        return split_heads(tokens.permute(0, 3, 1, 2), self.heads)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.pool(x)
+        tokens = x.permute(0, 2, 3, 1)
+        mixed = attend(self.by_head(self.q(tokens)), self.by_head(self.k(tokens)), self.by_head(self.v(tokens)))
+        return self.enlarge(mixed.reshape(x.shape))
+
+
+class InceptionMixer(nn.Module):
+    """The channels are, in this order, those of convolution, of max pooling and of attention."""
+
+    def __init__(self, width: int, heads: int, head_width: int, pool: int, kernel: int) -> None:
+        super().__init__()
+        low = heads * head_width
+        half = (width - low) // 2
+        self.parts = [half, half, low]
+        self.norm = ChannelNorm(width, eps=NORM_EPS)
+        self.conv = nn.Sequential()
+        self.conv.add_module("expand", nn.Conv2d(half, 2 * half, 1, bias=False))
+        self.conv.add_module(
+            "spatial", nn.Conv2d(2 * half, 2 * half, kernel, padding=kernel // 2, groups=2 * half, bias=False)
+        )
+        self.conv.add_module("act", nn.GELU())
+        self.pool = nn.Sequential()
+        self.pool.add_module("pool", nn.MaxPool2d(kernel, stride=1, padding=kernel // 2))
+        self.pool.add_module("expand", nn.Conv2d(half, 2 * half, 1))
+        self.pool.add_module("act", nn.GELU())
+        self.attention = PooledAttention(heads, head_width, pool)
+        joined = 4 * half + low
+        fuse = nn.Conv2d(joined, joined, kernel, padding=kernel // 2, groups=joined, bias=False)
+        self.fuse = Branch(fuse, joined, droppable=False)
+        self.project = nn.Conv2d(joined, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for_conv, for_pool, for_attention = self.norm(x).split(self.parts, dim=1)
+        joined = torch.cat((self.conv(for_conv), self.pool(for_pool), self.attention(for_attention)), dim=1)
+        return self.project(self.fuse(joined))
+
+
+class InceptionBlock(Block, tag="inception", frozen=True):
+    """Attention takes heads * head_width channels; `kernel` is that of convolution, max pooling and fusing."""
+
+    heads: Heads
+    head_width: HeadWidth
+    kernel: Kernel
+    expand: Expand
+    pool: Annotated[int, Limit(1, 8)] = 1
+    layer_scale: LayerScale = None
+
+    def check(self, width: int, size: Size) -> None:
+        low = self.heads * self.head_width
+        if width - low < 2 or (width - low) % 2:
+            raise SpecError(
+                "heads",
+                f"{self.heads} heads of {self.head_width} channels leave {width - low} of the width {width} for "
+                "convolution and pooling, which takes an even number of at least 2",
+            )
+        if size[0] % self.pool or size[1] % self.pool:
+            raise SpecError("pool", f"{self.pool} does not divide the feature map of {size[0]}x{size[1]}")
+        check_positions((size[0] // self.pool, size[1] // self.pool), MAX_POSITIONS)
+
+    def module(self, width: int, size: Size) -> nn.Sequential:
+        mixer = InceptionMixer(width, self.heads, self.head_width, self.pool, self.kernel)
+        mlp = NormedMlp(width, hidden_width(width, self.expand), NORM_EPS)
+        return branches(mixer=Branch(mixer, width, self.layer_scale), ffn=Branch(mlp, width, self.layer_scale))
+
+    def cost(self, width: int, size: Size) -> Cost:
+        low, n = self.heads * self.head_width, area(size)
+        half, pooled, taps = (width - low) // 2, n // self.pool**2, self.kernel**2
+        joined = 4 * half + low
+        return (
+            Cost(params=2 * width)
+            + linear_cost(half, 2 * half, n, bias=False)
+            + linear_cost(taps, 2 * half, n, bias=False)
+            + linear_cost(half, 2 * half, n)
+            + linear_cost(low, 3 * low, pooled)
+            + Cost(macs=attention_macs(self.heads, pooled, pooled, self.head_width, self.head_width))
+            + linear_cost(taps, joined, n, bias=False)
+            + linear_cost(joined, width, n)
+            + NormedMlp.cost(width, hidden_width(width, self.expand), size)
+            + layer_scale_cost(width, self.layer_scale, 2)
+        )
+
+    def summary(self) -> str:
+        pooled = f" on {self.pool}x{self.pool} means" if self.pool > 1 else ""
+        return f"inception: attention {self.heads} heads{pooled}, MLP {self.expand:g}x"
+
+    @property
+    def attends(self) -> bool:
+        return True

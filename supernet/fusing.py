@@ -1,0 +1,98 @@
+"""The form a network is shipped in: batch norms and re-parameterised branches folded into the layers beside them."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from .heads import Classifier, NormedLinear
+from .layers import Branch, ConvNorm
+from .network import Network
+
+
+@torch.no_grad()
+def fuse(net: Network) -> Network:
+    """A copy in eval mode with the same outputs and fewer layers.
+
+    Folded are: batch norms into convolutions; iFormer's position encoding and Inception's fusing convolution, both
+    x + conv(x), into one convolution; the batch norms of the head into the classifier; two classifiers into one.
+    The copy can't be trained further and has no names in timm.
+    """
+    net = copy.deepcopy(net).eval()
+    for module in net.modules():
+        if isinstance(module, ConvNorm):
+            _fold_norm(module)
+    for module in list(net.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, Branch) and _is_residual_conv(child):
+                setattr(module, name, _fold_identity(child))
+    _fold_head(net)
+    return net
+
+
+def scale_and_shift(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """A batch norm in eval mode is one multiplication and one addition for each channel."""
+    assert norm.running_var is not None
+    assert norm.running_mean is not None
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    return scale, norm.bias - norm.running_mean * scale
+
+
+def _fold_norm(layer: ConvNorm) -> None:
+    if not isinstance(layer.norm, nn.BatchNorm2d):
+        return
+    scale, shift = scale_and_shift(layer.norm)
+    conv = layer.conv
+    bias = shift if conv.bias is None else conv.bias * scale + shift
+    conv.weight = nn.Parameter(conv.weight * scale[:, None, None, None])
+    conv.bias = nn.Parameter(bias)
+    layer.norm = nn.Identity()
+
+
+def _is_residual_conv(branch: Branch) -> bool:
+    conv = branch.body.conv if isinstance(branch.body, ConvNorm) else branch.body
+    plain = not isinstance(branch.body, ConvNorm) or isinstance(branch.body.act, nn.Identity)
+    return isinstance(conv, nn.Conv2d) and plain and branch.scale is None
+
+
+def _fold_identity(branch: Branch) -> nn.Conv2d:
+    """x + conv(x) for a depthwise convolution: one more at the centre of each kernel."""
+    conv = branch.body.conv if isinstance(branch.body, ConvNorm) else branch.body
+    assert isinstance(conv, nn.Conv2d)
+    assert conv.groups == conv.in_channels == conv.out_channels
+    centre = conv.kernel_size[0] // 2
+    weight = conv.weight.clone()
+    weight[:, 0, centre, centre] += 1
+    conv.weight = nn.Parameter(weight)
+    return conv
+
+
+def _fold_head(net: Network) -> None:
+    classifier = net.head.classifier
+    if not isinstance(classifier, Classifier):
+        return
+    first = _as_linear(classifier.first)
+    if classifier.second is not None:
+        second = _as_linear(classifier.second)
+        first.weight.add_(second.weight).div_(2)
+        first.bias.add_(second.bias).div_(2)
+    if isinstance(net.norm, nn.BatchNorm2d) and isinstance(net.head.after, nn.Identity):
+        _fold_before(net.norm, first)  # pooling between the two changes nothing: both are linear
+        net.norm = nn.Identity()
+    net.head.classifier = first
+
+
+def _as_linear(layer: nn.Module) -> nn.Linear:
+    if isinstance(layer, NormedLinear):
+        _fold_before(layer.norm, layer.linear)
+        return layer.linear
+    assert isinstance(layer, nn.Linear)
+    return layer
+
+
+def _fold_before(norm: nn.BatchNorm1d | nn.BatchNorm2d, linear: nn.Linear) -> None:
+    scale, shift = scale_and_shift(norm)
+    linear.bias.add_(linear.weight @ shift)
+    linear.weight.mul_(scale)

@@ -1,0 +1,178 @@
+"""The layers every family is made of. All of them take and give feature maps (batch, channels, height, width);
+a layer that works on channels-last data permutes, which costs nothing when its neighbours do the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from timm.layers import DropPath
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .options import Cost, Size, area, strided, total
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "hardswish": nn.Hardswish}
+
+
+class ConvNorm(nn.Module):
+    """Convolution, then batch norm and activation where they are wanted."""
+
+    def __init__(
+        self, conv: nn.Conv2d, norm: nn.BatchNorm2d | nn.Identity | None = None, act: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+        self.conv = conv
+        self.norm = norm or nn.Identity()
+        self.act = act or nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.norm(self.conv(x)))
+
+
+@dataclass(frozen=True, slots=True)
+class Conv:
+    """A `ConvNorm` as data: what a block is made of is written once, for its module and for its cost."""
+
+    width_in: int
+    width_out: int
+    kernel: int = 1
+    stride: int = 1
+    depthwise: bool = False
+    bias: bool = False
+    norm: bool = True
+    act: str | None = None
+
+    def module(self) -> ConvNorm:
+        groups = self.width_in if self.depthwise else 1
+        conv = nn.Conv2d(
+            self.width_in, self.width_out, self.kernel, self.stride, self.kernel // 2, groups=groups, bias=self.bias
+        )
+        return ConvNorm(
+            conv,
+            nn.BatchNorm2d(self.width_out) if self.norm else None,
+            ACTIVATIONS[self.act]() if self.act else None,
+        )
+
+    def cost(self, size: Size) -> Cost:
+        """For an input of this size."""
+        weights = self.width_out * (1 if self.depthwise else self.width_in) * self.kernel**2
+        vectors = self.width_out * (self.bias + 2 * self.norm)
+        return Cost(weights + vectors, weights * area(strided(size, self.stride)))
+
+
+def conv_chain(convs: Mapping[str, Conv]) -> nn.Sequential:
+    chain = nn.Sequential()
+    for name, conv in convs.items():
+        chain.add_module(name, conv.module())
+    return chain
+
+
+def conv_chain_cost(convs: Mapping[str, Conv], size: Size) -> Cost:
+    costs = []
+    for conv in convs.values():
+        costs.append(conv.cost(size))
+        size = strided(size, conv.stride)
+    return total(costs)
+
+
+def linear_cost(width_in: int, width_out: int, positions: int = 1, bias: bool = True) -> Cost:
+    weights = width_in * width_out
+    return Cost(weights + bias * width_out, weights * positions)
+
+
+def attention_macs(heads: int, queries: int, keys: int, key_width: int, value_width: int) -> int:
+    """Both matrix products; widths are those of one head."""
+    return heads * queries * keys * (key_width + value_width)
+
+
+class Branch(nn.Module):
+    """x + drop_path(scale * body(x)): every block is a chain of these."""
+
+    def __init__(self, body: nn.Module, width: int, layer_scale: float | None = None, droppable: bool = True) -> None:
+        super().__init__()
+        self.body = body
+        self.scale = None if layer_scale is None else nn.Parameter(torch.full((width,), float(layer_scale)))
+        self.drop_path: nn.Module = DropPath(0.0) if droppable else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.body(x)
+        if self.scale is not None:
+            y = y * self.scale[:, None, None]
+        return x + self.drop_path(y)
+
+
+def branches(**named: Branch) -> nn.Sequential:
+    chain = nn.Sequential()
+    for name, branch in named.items():
+        chain.add_module(name, branch)
+    return chain
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of a feature map, at each position."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x.permute(0, 2, 3, 1), self.normalized_shape, self.weight, self.bias, self.eps).permute(
+            0, 3, 1, 2
+        )
+
+
+class NormedMlp(nn.Module):
+    """Layer norm and a two-layer perceptron at each position."""
+
+    def __init__(self, width: int, hidden: int, eps: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, eps=eps)
+        self.expand = nn.Linear(width, hidden)
+        self.act = nn.GELU()
+        self.project = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.project(self.act(self.expand(self.norm(x.permute(0, 2, 3, 1)))))
+        return y.permute(0, 3, 1, 2)
+
+    @staticmethod
+    def cost(width: int, hidden: int, size: Size) -> Cost:
+        positions = area(size)
+        return linear_cost(width, hidden, positions) + linear_cost(hidden, width, positions) + Cost(params=2 * width)
+
+
+class PositionBias(nn.Module):
+    """A learned bias for each head and each distance (|dy|, |dx|) between query and key.
+
+    Keys lie on a map of `size`; queries on the same map, or on every `stride`-th row and column of it. The table is
+    indexed by row distance first. It is gathered anew at each call: a cached copy would go stale when weights change.
+    """
+
+    def __init__(self, heads: int, size: Size, stride: int = 1) -> None:
+        super().__init__()
+        self.size = size
+        self.table = nn.Parameter(torch.zeros(heads, area(size)))
+        self.index: Tensor
+        self.register_buffer("index", self.distances(size, stride), persistent=False)
+
+    @staticmethod
+    def distances(size: Size, stride: int) -> Tensor:
+        def grid(step: int) -> Tensor:
+            rows, columns = (torch.arange(0, length, step) for length in size)
+            return torch.stack(torch.meshgrid(rows, columns, indexing="ij")).flatten(1)
+
+        apart = (grid(stride)[:, :, None] - grid(1)[:, None, :]).abs()
+        return apart[0] * size[1] + apart[1]
+
+    def forward(self) -> Tensor:
+        """(heads, queries, keys)"""
+        return self.table[:, self.index]
+
+
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """(batch, heads * width, ...positions) -> (batch, heads, width, positions)"""
+    return x.reshape(x.shape[0], heads, x.shape[1] // heads, -1)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Softmax attention on (batch, heads, width, positions), the layout convolutions leave behind."""
+    out = F.scaled_dot_product_attention(q.transpose(-2, -1), k.transpose(-2, -1), v.transpose(-2, -1))
+    return out.transpose(-2, -1)

@@ -1,0 +1,192 @@
+"""Weights into a network and out of it: ours, timm's or the authors' names, another class count, another resolution."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from timm.models import adapt_input_conv
+from torch import Tensor
+
+from ..layers import PositionBias
+from ..network import Network
+from ..options import Size, SpecError, area
+from ..reading import format_spec, parse_spec
+from ..spec import NetSpec
+from .files import SPEC_KEY, State, WeightsError, read_state, write_state
+from .official import official_to_timm
+from .resize import resize_position_bias, resize_position_table, square_of
+from .ties import timm_ties
+from .translate import Translation
+
+_LOG = logging.getLogger("supernet")
+_IGNORED = "attention_bias_idxs"
+"""Index tables that some checkpoints keep; ours follow from the resolution."""
+
+
+@dataclass
+class LoadReport:
+    """What became of a checkpoint's tensors."""
+
+    names: str
+    """Whose names they had: own, timm, official."""
+    loaded: int = 0
+    changed: list[str] = field(default_factory=list)
+    """What was reset or resized to fit, in words."""
+    missing: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    misshapen: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        lines = [f"{self.loaded} tensors loaded by {self.names} names", *self.changed, *self.problems()]
+        return "\n".join(lines)
+
+    def problems(self) -> list[str]:
+        groups = (
+            ("missing in the file", self.missing),
+            ("not in the network", self.unexpected),
+            ("of another shape", self.misshapen),
+        )
+        return [f"{len(names)} {what}: {_listed(names)}" for what, names in groups if names]
+
+
+def load_weights(net: Network, path: str | Path, *, strict: bool = True, ema: bool = True) -> LoadReport:
+    """Reads a checkpoint into a network built from a spec.
+
+    A classifier for another number of classes keeps its fresh weights, and position tables are interpolated to the
+    network's resolution; both are reported and logged. If anything else is missing, left over or of another shape,
+    WeightsError lists it and the network stays as it was; with `strict=False`, what fits is loaded and the rest
+    reported. Of a training checkpoint, the averaged weights are taken unless `ema` is False.
+    """
+    state, metadata = read_state(path, ema)
+    state = {name: tensor for name, tensor in state.items() if not name.endswith(_IGNORED)}
+    own = net.state_dict()
+    names, found, expected = _in_own_names(net.spec, state, own, path)
+    report = LoadReport(names, unexpected=sorted(set(state) - expected))
+    fitting = _fit(net, found, own, _map_sizes(metadata), report)
+    report.missing = sorted(name for name in own if name not in found)
+    report.loaded = len(fitting)
+    if report.problems() and strict:
+        hint = _hint(net.spec, report)
+        raise WeightsError(f"{path}: does not fit the network. " + "; ".join(report.problems()) + hint)
+    net.load_state_dict(fitting, strict=False)
+    for line in (*report.changed, *report.problems()):
+        _LOG.warning("%s: %s", path, line)
+    return report
+
+
+def save_weights(net: Network, path: str | Path, names: str = "timm") -> None:
+    """Writes the weights under timm's names (timm loads them) or our own. `.safetensors` also keeps the spec."""
+    metadata = {"format": "pt", SPEC_KEY: format_spec(net.spec)}
+    state = net.state_dict()
+    if names == "own":
+        write_state(state, path, metadata)
+        return
+    if names != "timm":
+        raise ValueError(f"names {names!r} is not one of 'timm', 'own'")
+    if net.spec.family == "efficientformer":  # timm keeps the index of these tables among the weights
+        state |= {name: buffer for name, buffer in net.named_buffers() if name.endswith("bias.index")}
+    try:
+        theirs = Translation(timm_ties(net.spec), state).to_theirs()
+    except KeyError as error:
+        raise ValueError(f"{error.args[0]}; a fused network can only be saved with names='own'") from None
+    write_state(theirs, path, metadata)
+
+
+def _in_own_names(spec: NetSpec, state: State, own: dict[str, Tensor], path: str | Path) -> tuple[str, State, set[str]]:
+    """Whose names a checkpoint uses, its tensors in ours, and those of its names that have a counterpart."""
+    candidates: list[tuple[int, str, State, set[str]]] = []
+    known = set(own) & set(state)
+    candidates.append((len(known), "own", {name: state[name] for name in known}, known))
+    if spec.family != "hybrid":
+        translation = Translation(timm_ties(spec), own)
+        for naming in ("timm", "official"):
+            renamed = {name: official_to_timm(name, spec.family) if naming == "official" else name for name in state}
+            matched = {name for name in state if renamed[name] in translation.groups}
+            converted = translation.to_own({renamed[name]: state[name] for name in matched})
+            candidates.append((len(matched), naming, converted, matched))
+    score, naming, found, expected = max(candidates, key=lambda candidate: candidate[0])
+    if score == 0:
+        first = ", ".join(sorted(state)[:3])
+        raise WeightsError(f"{path}: none of its {len(state)} tensors belongs to this network; they begin with {first}")
+    return naming, found, expected
+
+
+def _fit(net: Network, found: State, own: State, old_sizes: dict[str, Size], report: LoadReport) -> State:
+    """What can be loaded, adapted where a rule exists; everything else goes into the report."""
+    fitting: State = {}
+    resized: list[str] = []
+    reset: list[Tensor] = []
+    for name, tensor in found.items():
+        target = own[name]
+        if tensor.shape != target.shape and _squeezed(tensor) == _squeezed(target):
+            tensor = tensor.reshape(target.shape)
+        if tensor.shape == target.shape:
+            fitting[name] = tensor
+        elif _is_scores(name) and tensor.shape[1:] == target.shape[1:]:
+            reset.append(tensor)
+        elif name.endswith("bias.table") and tensor.ndim == 2 and tensor.shape[0] == target.shape[0]:
+            old = old_sizes.get(name) or square_of(tensor.shape[1])
+            module = net.get_submodule(name.removesuffix(".table"))
+            assert isinstance(module, PositionBias)
+            if old is None or area(old) != tensor.shape[1]:
+                report.misshapen.append(f"{name} (of {tensor.shape[1]} distances, which is no square)")
+            else:
+                fitting[name] = resize_position_bias(tensor, old, module.size)
+                resized.append(name)
+        elif name.endswith("position.table") and tensor.ndim == 4 and tensor.shape[1] == target.shape[1]:
+            fitting[name] = resize_position_table(tensor, (target.shape[2], target.shape[3]))
+            resized.append(name)
+        elif name == "stem.conv1.conv.weight" and tensor.shape[1] == 3 and tensor.shape[2:] == target.shape[2:]:
+            fitting[name] = adapt_input_conv(net.spec.in_chans, tensor)
+            report.changed.append(f"first convolution changed from 3 to {net.spec.in_chans} input channels")
+        else:
+            report.misshapen.append(f"{name} ({_dims(tensor)} in the file, {_dims(target)} here)")
+    if reset:
+        report.changed.append(
+            f"classifier reset: the file has {reset[0].shape[0]} classes, the network {net.num_classes}; "
+            "its weights are the network's own"
+        )
+    if resized:
+        height, width = net.spec.size
+        report.changed.append(f"{len(resized)} position tables interpolated to resolution {height}x{width}")
+    return fitting
+
+
+def _is_scores(name: str) -> bool:
+    """Whether a tensor has a row for each class."""
+    return name.startswith("head.classifier.")
+
+
+def _map_sizes(metadata: dict[str, str]) -> dict[str, Size]:
+    """The map size of each position-bias table, if the file tells the spec it was written for."""
+    try:
+        spec = parse_spec(metadata[SPEC_KEY])
+    except (KeyError, SpecError):
+        return {}
+    with torch.device("meta"):
+        tables = Network(spec).named_modules()
+    return {f"{name}.table": module.size for name, module in tables if isinstance(module, PositionBias)}
+
+
+def _hint(spec: NetSpec, report: LoadReport) -> str:
+    if any(name in ("head_dist.weight", "head.head_dist.l.weight") for name in report.unexpected):
+        return ". The file has a second classifier for distillation: set `distilled: true` in the spec"
+    if report.missing and all(name.startswith("head.classifier.second") for name in report.missing):
+        return ". The file has one classifier: set `distilled: false` in the spec"
+    return ""
+
+
+def _squeezed(tensor: Tensor) -> list[int]:
+    return [length for length in tensor.shape if length != 1]
+
+
+def _dims(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "a number"
+
+
+def _listed(names: list[str], most: int = 8) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
