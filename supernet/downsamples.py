@@ -7,7 +7,7 @@ from abc import abstractmethod
 
 from torch import Tensor, nn
 
-from .blocks.base import MAX_BIAS_POSITIONS, check_positions
+from .blocks.base import MAX_BIAS_POSITIONS, check_positions, head_count
 from .blocks.lowformer import bottleneck
 from .layers import Conv, ConvNorm, PositionBias, attention_macs, conv_chain, conv_chain_cost, split_heads
 from .options import Cost, Expand, Heads, HeadWidth, Kernel, Kind, Size, area, hidden_width, strided
@@ -141,7 +141,7 @@ class AttentionDownsample(Downsample, tag="attention", frozen=True):
         return cost + Cost(self.heads * area(size), macs)
 
     def summary(self) -> str:
-        return f"convolution {self.kernel}x{self.kernel} + attention {self.heads} heads"
+        return f"convolution {self.kernel}x{self.kernel} + attention {head_count(self.heads)}"
 
 
 DOWNSAMPLES: dict[str, type[Downsample]] = {

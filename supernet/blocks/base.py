@@ -56,3 +56,7 @@ def check_positions(size: Size, most: int) -> None:
     """Attention between all pairs of positions: a map that is too large must not reach the allocator."""
     if area(size) > most:
         raise SpecError("", f"attention over {size[0]}x{size[1]} positions is more than {most}; lower the resolution")
+
+
+def head_count(heads: int) -> str:
+    return "1 head" if heads == 1 else f"{heads} heads"

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..layers import Branch, ChannelNorm, NormedMlp, attend, attention_macs, branches, linear_cost, split_heads
 from ..options import Cost, Expand, Heads, HeadWidth, Kernel, LayerScale, Limit, Size, SpecError, area, hidden_width
-from .base import MAX_POSITIONS, Block, check_positions, layer_scale_cost
+from .base import MAX_POSITIONS, Block, check_positions, head_count, layer_scale_cost
 
 NORM_EPS = 1e-6
 
@@ -83,7 +83,7 @@ class InceptionBlock(Block, tag="inception", frozen=True):
         if width - low < 2 or (width - low) % 2:
             raise SpecError(
                 "heads",
-                f"{self.heads} heads of {self.head_width} channels leave {width - low} of the width {width} for "
+                f"{head_count(self.heads)} of {self.head_width} channels leave {width - low} of the width {width} for "
                 "convolution and pooling, which takes an even number of at least 2",
             )
         if size[0] % self.pool or size[1] % self.pool:
@@ -114,7 +114,7 @@ class InceptionBlock(Block, tag="inception", frozen=True):
 
     def summary(self) -> str:
         pooled = f" on {self.pool}x{self.pool} means" if self.pool > 1 else ""
-        return f"inception: attention {self.heads} heads{pooled}, MLP {self.expand:g}x"
+        return f"inception: attention {head_count(self.heads)}{pooled}, MLP {self.expand:g}x"
 
     @property
     def attends(self) -> bool:

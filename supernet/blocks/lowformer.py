@@ -16,7 +16,7 @@ from ..layers import (
     split_heads,
 )
 from ..options import Cost, Expand, Heads, HeadWidth, Kernel, Size, Stride, area, hidden_width, strided
-from .base import MAX_POSITIONS, Block, check_positions
+from .base import MAX_POSITIONS, Block, check_positions, head_count
 
 
 def bottleneck(
@@ -147,7 +147,7 @@ class ConvAttentionBlock(Block, tag="conv_attention", frozen=True):
         where = " at half size" if self.stride == 2 else ""
         mlp = f", MLP {self.mlp_expand:g}x" if self.mlp_expand is not None else ""
         local = f"{'fused ' if self.local_fused else ''}MBConv {self.local_expand:g}x"
-        return f"attention {self.heads} heads{where}{mlp}, {local}"
+        return f"attention {head_count(self.heads)}{where}{mlp}, {local}"
 
     @property
     def attends(self) -> bool:

@@ -29,7 +29,7 @@ from ..options import (
     strided,
     total,
 )
-from .base import MAX_BIAS_POSITIONS, Block, check_positions, layer_scale_cost
+from .base import MAX_BIAS_POSITIONS, Block, check_positions, head_count, layer_scale_cost
 from .ffn import mixing_ffn
 
 
@@ -121,7 +121,7 @@ class AttentionFfn(Block, tag="attention_ffn", frozen=True):
 
     def summary(self) -> str:
         where = " at half size" if self.stride == 2 else ""
-        return f"attention {self.heads} heads {self.key_width}/{self.value_width}{where}, FFN {self.expand:g}x"
+        return f"attention {head_count(self.heads)} {self.key_width}/{self.value_width}{where}, FFN {self.expand:g}x"
 
     @property
     def attends(self) -> bool:

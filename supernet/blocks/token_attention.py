@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from ..layers import Branch, NormedMlp, PositionBias, attention_macs, branches, linear_cost
 from ..options import Cost, Expand, Heads, HeadWidth, LayerScale, Size, area, hidden_width
-from .base import MAX_BIAS_POSITIONS, Block, check_positions, layer_scale_cost
+from .base import MAX_BIAS_POSITIONS, Block, check_positions, head_count, layer_scale_cost
 
 NORM_EPS = 1e-5
 
@@ -63,7 +63,7 @@ class TokenAttentionBlock(Block, tag="token_attention", frozen=True):
         )
 
     def summary(self) -> str:
-        return f"attention {self.heads} heads {self.key_width}/{self.value_width}, MLP {self.expand:g}x"
+        return f"attention {head_count(self.heads)} {self.key_width}/{self.value_width}, MLP {self.expand:g}x"
 
     @property
     def attends(self) -> bool:

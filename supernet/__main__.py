@@ -1,0 +1,95 @@
+"""The command line: python -m supernet list | show | count | check."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from .describing import count_json, count_table, description, listing, listing_table
+from .drawing import draw
+from .options import SpecError
+from .reading import load_spec
+
+_SPEC_HELP = "a published name (see `list`) or a YAML file"
+
+
+def _list(args: argparse.Namespace) -> int:
+    rows = listing()
+    print("\n".join(map(json.dumps, rows)) if args.json else listing_table(rows))
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    spec, name = load_spec(args.spec), Path(args.spec).stem if "/" in args.spec else args.spec
+    if args.svg:
+        try:
+            Path(args.svg).write_text(draw(name, spec), encoding="utf-8")
+        except OSError as error:
+            raise SpecError(args.svg, f"can't be written: {error.strerror}") from None
+    print(description(name, spec))
+    if args.svg:
+        print(f"\ndrawn in {args.svg}")
+    return 0
+
+
+def _count(args: argparse.Namespace) -> int:
+    spec = load_spec(args.spec)
+    print(json.dumps(count_json(args.spec, spec)) if args.json else count_table(args.spec, spec))
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    wrong = 0
+    for name in args.specs:
+        try:
+            load_spec(name)
+        except SpecError as error:
+            print(error)
+            wrong += 1
+        else:
+            print(f"{name}: ok")
+    return 1 if wrong else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m supernet", description="Networks as values: read, count, draw.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], help_: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help_, description=help_)
+        command.set_defaults(run=run)
+        return command
+
+    command = add("list", _list, "the published networks, counted, with the figures their authors published")
+    command.add_argument("--json", action="store_true", help="one JSON object a line")
+    command = add("show", _show, "one network, stage by stage")
+    command.add_argument("spec", metavar="SPEC", help=_SPEC_HELP)
+    command.add_argument("--svg", metavar="FILE", help="also draw it")
+    command = add("count", _count, "parameters and multiply-accumulates, in total and by part")
+    command.add_argument("spec", metavar="SPEC", help=_SPEC_HELP)
+    command.add_argument("--json", action="store_true", help="one JSON object")
+    command = add("check", _check, "whether specs are valid; one line for each")
+    command.add_argument("specs", metavar="SPEC", nargs="+", help=_SPEC_HELP)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    args = _parser().parse_args(arguments)
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+    except SpecError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
