@@ -6,6 +6,7 @@ from .network import Network, build, set_drop_path
 from .options import Cost, SpecError
 from .reading import format_spec, load_spec, parse_spec, published_names, save_spec
 from .spec import NetSpec, Stage
+from .timm_model import slimformer
 from .weights import LoadReport, WeightsError, load_weights, save_weights
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "save_spec",
     "save_weights",
     "set_drop_path",
+    "slimformer",
 ]

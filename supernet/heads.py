@@ -82,6 +82,10 @@ class Head(Kind, frozen=True):
         second = self.scores(features, num_classes) if distilled else None
         return Classifier(self.scores(features, num_classes), second)
 
+    def scores_layers(self, distilled: bool) -> list[str]:
+        """The names in a network of the linear layers with one row for each class."""
+        return [f"head.classifier.{which}" for which in (("first", "second") if distilled else ("first",))]
+
     def cost(self, width: int, num_classes: int, distilled: bool, size: Size) -> Cost:
         one = self.scores_cost(self.feature_width(width), num_classes) if num_classes else Cost()
         return self.neck_cost(width, size) + one + (one if distilled else Cost())
@@ -119,6 +123,9 @@ class PoolNorm(Head, tag="pool_norm", frozen=True):
 
     def scores(self, features: int, num_classes: int) -> nn.Module:
         return NormedLinear(features, num_classes)
+
+    def scores_layers(self, distilled: bool) -> list[str]:
+        return [f"{name}.linear" for name in super().scores_layers(distilled)]
 
     def scores_cost(self, features: int, num_classes: int) -> Cost:
         return Cost(params=2 * features) + linear_cost(features, num_classes)

@@ -11,7 +11,7 @@ from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
 from .heads import Classifier
-from .layers import Branch
+from .layers import Branch, PositionBias
 from .spec import NetSpec, Place, Stage, feature_strides, places
 
 
@@ -64,12 +64,16 @@ class Network(nn.Module):
             {"num_chs": stage.width, "reduction": stride, "module": f"stages.{index}"}
             for index, (stage, stride) in enumerate(zip(spec.stages, feature_strides(spec), strict=True))
         ]
+        tables = (PositionBias, PositionTable)
+        self.fixed_size = any(isinstance(module, tables) for module in self.modules())
         self._init_weights()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.forward_head(self.forward_features(x))
 
     def forward_features(self, x: Tensor) -> Tensor:
+        if not torch.jit.is_scripting():
+            self._check_size(x)
         return self.norm(self.stages(self.stem(x)))
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
@@ -88,6 +92,7 @@ class Network(nn.Module):
         if output_fmt != "NCHW":
             raise ValueError(f"output_fmt {output_fmt!r} is not supported: feature maps are NCHW")
         wanted, last = feature_take_indices(len(self.stages), indices)
+        self._check_size(x)
         found = []
         x = self.stem(x)
         for index, stage in enumerate(self.stages if not stop_early else self.stages[: last + 1]):
@@ -125,6 +130,7 @@ class Network(nn.Module):
         if len(self.stages) < len(self.spec.stages) and (num_classes or self.head.pool):
             raise ValueError("a network without its last stage can have neither pooling nor a classifier")
         self.num_classes = num_classes
+        self.spec = self.spec.with_(num_classes=num_classes)
         example = next(self.parameters())
         classifier = self.spec.head.classifier(self.spec.stages[-1].width, num_classes, self.spec.distilled)
         _init_linear(classifier)
@@ -157,6 +163,14 @@ class Network(nn.Module):
             ]
         )
         return {"stem": r"^stem", "blocks": blocks}
+
+    def _check_size(self, x: Tensor) -> None:
+        if self.fixed_size and not torch.jit.is_tracing() and tuple(x.shape[-2:]) != self.spec.size:
+            (height, width), (rows, columns) = self.spec.size, x.shape[-2:]
+            raise ValueError(
+                f"images of {rows}x{columns} pixels don't fit: the position tables of this network are for "
+                f"{height}x{width}; build it from spec.with_(resolution=({rows}, {columns}))"
+            )
 
     def _init_weights(self) -> None:
         """As published: linear layers, in iFormer and Inception Transformer also convolutions, from a narrow normal."""

@@ -22,6 +22,8 @@ from .ties import timm_ties
 from .translate import Translation
 
 _LOG = logging.getLogger("supernet")
+_COUNTER = "num_batches_tracked"
+"""Of no consequence with the usual momentum, and some files lack it."""
 _IGNORED = "attention_bias_idxs"
 """Index tables that some checkpoints keep; ours follow from the resolution."""
 
@@ -63,10 +65,13 @@ def load_weights(net: Network, path: str | Path, *, strict: bool = True, ema: bo
     state, metadata = read_state(path, ema)
     state = {name: tensor for name, tensor in state.items() if not name.endswith(_IGNORED)}
     own = net.state_dict()
-    names, found, expected = _in_own_names(net.spec, state, own, path)
-    report = LoadReport(names, unexpected=sorted(set(state) - expected))
+    names, found, left = in_own_names(net.spec, state, own, path)
+    report = LoadReport(names)
+    report.unexpected = sorted(name for name, is_classifier in left.items() if net.num_classes or not is_classifier)
+    if len(report.unexpected) < len(left):
+        report.changed.append("classifier left out: the network has none")
     fitting = _fit(net, found, own, _map_sizes(metadata), report)
-    report.missing = sorted(name for name in own if name not in found)
+    report.missing = sorted(name for name in own if name not in found and not name.endswith(_COUNTER))
     report.loaded = len(fitting)
     if report.problems() and strict:
         hint = _hint(net.spec, report)
@@ -95,23 +100,26 @@ def save_weights(net: Network, path: str | Path, names: str = "timm") -> None:
     write_state(theirs, path, metadata)
 
 
-def _in_own_names(spec: NetSpec, state: State, own: dict[str, Tensor], path: str | Path) -> tuple[str, State, set[str]]:
-    """Whose names a checkpoint uses, its tensors in ours, and those of its names that have a counterpart."""
-    candidates: list[tuple[int, str, State, set[str]]] = []
-    known = set(own) & set(state)
-    candidates.append((len(known), "own", {name: state[name] for name in known}, known))
-    if spec.family != "hybrid":
-        translation = Translation(timm_ties(spec), own)
-        for naming in ("timm", "official"):
-            renamed = {name: official_to_timm(name, spec.family) if naming == "official" else name for name in state}
-            matched = {name for name in state if renamed[name] in translation.groups}
-            converted = translation.to_own({renamed[name]: state[name] for name in matched})
-            candidates.append((len(matched), naming, converted, matched))
-    score, naming, found, expected = max(candidates, key=lambda candidate: candidate[0])
+def in_own_names(spec: NetSpec, state: State, own: State, path: str | Path) -> tuple[str, State, dict[str, bool]]:
+    """Whose names a checkpoint uses, its tensors in ours, and what has no counterpart: whether it is a classifier's."""
+    ties = timm_ties(spec) if spec.family != "hybrid" else []
+    translation = Translation(ties, own) if ties else None
+    best: tuple[int, str, State, dict[str, str]] = (0, "", {}, {})
+    for naming in ("own", "timm", "official") if translation else ("own",):
+        renamed = {name: official_to_timm(name, spec.family) if naming == "official" else name for name in state}
+        known = own if naming == "own" or translation is None else translation.groups
+        left = {name: new for name, new in renamed.items() if new not in known}
+        if len(state) - len(left) > best[0]:
+            by_name = {renamed[name]: tensor for name, tensor in state.items() if name not in left}
+            converted = by_name if naming == "own" or translation is None else translation.to_own(by_name)
+            best = (len(state) - len(left), naming, converted, left)
+    score, naming, found, left = best
     if score == 0:
         first = ", ".join(sorted(state)[:3])
         raise WeightsError(f"{path}: none of its {len(state)} tensors belongs to this network; they begin with {first}")
-    return naming, found, expected
+    classifier = tuple(f"{tie.theirs}." for tie in ties if tie.own[0].startswith("head.classifier."))
+    prefixes = ("head.classifier.",) if naming == "own" else classifier
+    return naming, found, {name: new.startswith(prefixes) for name, new in left.items()}
 
 
 def _fit(net: Network, found: State, own: State, old_sizes: dict[str, Size], report: LoadReport) -> State:
@@ -119,13 +127,14 @@ def _fit(net: Network, found: State, own: State, old_sizes: dict[str, Size], rep
     fitting: State = {}
     resized: list[str] = []
     reset: list[Tensor] = []
+    scores = net.spec.head.scores_layers(net.spec.distilled)
     for name, tensor in found.items():
         target = own[name]
         if tensor.shape != target.shape and _squeezed(tensor) == _squeezed(target):
             tensor = tensor.reshape(target.shape)
         if tensor.shape == target.shape:
             fitting[name] = tensor
-        elif _is_scores(name) and tensor.shape[1:] == target.shape[1:]:
+        elif name.rpartition(".")[0] in scores and tensor.shape[1:] == target.shape[1:]:
             reset.append(tensor)
         elif name.endswith("bias.table") and tensor.ndim == 2 and tensor.shape[0] == target.shape[0]:
             old = old_sizes.get(name) or square_of(tensor.shape[1])
@@ -153,11 +162,6 @@ def _fit(net: Network, found: State, own: State, old_sizes: dict[str, Size], rep
         height, width = net.spec.size
         report.changed.append(f"{len(resized)} position tables interpolated to resolution {height}x{width}")
     return fitting
-
-
-def _is_scores(name: str) -> bool:
-    """Whether a tensor has a row for each class."""
-    return name.startswith("head.classifier.")
 
 
 def _map_sizes(metadata: dict[str, str]) -> dict[str, Size]:

@@ -1,4 +1,4 @@
-"""Tables that depend on the resolution, carried to another one."""
+"""Tables that depend on the resolution, carried to another one. The results are float64; copying them rounds."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def resize_position_bias(table: Tensor, old: Size, new: Size) -> Tensor:
     """(heads, distances): nearest and farthest distance keep their place, what lies between is interpolated."""
     grid = table.reshape(1, table.shape[0], *old).double()
     grid = F.interpolate(grid, new, mode="bilinear", align_corners=True)
-    return grid.reshape(table.shape[0], area(new)).to(table.dtype)
+    return grid.reshape(table.shape[0], area(new))
 
 
 def resize_position_table(table: Tensor, new: Size) -> Tensor:
     """(1, channels, height, width), as the authors of Inception Transformer do it."""
-    return F.interpolate(table, new, mode="bilinear", align_corners=False)
+    return F.interpolate(table.double(), new, mode="bilinear", align_corners=False)
 
 
 def square_of(positions: int) -> Size | None:
