@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -103,7 +103,7 @@ class Head(Kind, frozen=True):
 class NormPool(Head, tag="norm_pool", frozen=True):
     """Norm, mean, linear: EfficientFormer V1 (layer norm), V2 (batch norm), Inception Transformer (layer norm)."""
 
-    norm: Annotated[Literal["layer", "batch"], Choice(("layer", "batch"))]
+    norm: Annotated[str, Choice(("layer", "batch"))]
     eps: Annotated[float, Limit(1e-12, 1e-1)] = 1e-5
 
     def final_norm(self, width: int) -> nn.Module:

@@ -79,8 +79,9 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         for name, rules in _limits(type(self)):
             value = getattr(self, name)
             for item in value if isinstance(value, tuple) else (value,):
-                if item is not None and not all(rule.allows(item) for rule in rules):
-                    raise SpecError(name, f"{item!r} is not {rules[0]}")
+                for rule in rules:
+                    if item is not None and not rule.allows(item):
+                        raise SpecError(name, f"{item!r} is not {rule}")
 
 
 class Kind(Options, tag_field="kind", frozen=True):

@@ -99,11 +99,20 @@ def _read(expected: Any, data: Any, path: str, origins: list[list[int]]) -> Any:
     try:
         value = msgspec.convert(data, expected)
     except msgspec.ValidationError as error:
-        wanted = str(error).split(" - at ")[0].replace("`", "").replace("null", "nothing").lower()
-        raise SpecError(path, f"{_show(data)} can't stand here: {wanted}") from None
+        raise SpecError(path, f"{_show(data)} can't stand here: {_in_words(str(error))}") from None
     if isinstance(value, float) and value != value:
         raise SpecError(path, "nan is not a number here")
     return value
+
+
+_TYPES = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "null": "nothing"}
+_TYPES |= {"array": "a list", "object": "fields and their values"}
+
+
+def _in_words(error: str) -> str:
+    """msgspec's message, such as "Expected `int | array`, got `str` - at `$`", without what we say ourselves."""
+    wanted = error.split(" - at ")[0].split(", got")[0].removeprefix("Expected ").replace("`", "")
+    return "expected " + " or ".join(_TYPES.get(name, name) for name in wanted.split(" | "))
 
 
 def _optional(expected: Any) -> Any:

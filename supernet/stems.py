@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Literal
+from typing import Annotated
 
 from torch import nn
 
 from .blocks.lowformer import bottleneck
-from .layers import Branch, Conv, conv_chain, conv_chain_cost
+from .layers import ACTIVATIONS, Branch, Conv, conv_chain, conv_chain_cost
 from .options import Choice, Cost, Expand, Kernel, Kind, Limit, Size, SpecError, Stride, Width, hidden_width, strided
 
 
@@ -58,7 +58,7 @@ class ChainStem(Stem, frozen=True):
 class ConvStem(ChainStem, tag="convs", kw_only=True, frozen=True):
     """EfficientFormer V1 and V2, Inception Transformer."""
 
-    act: Annotated[Literal["relu", "gelu", "hardswish"], Choice(("relu", "gelu", "hardswish"))]
+    act: Annotated[str, Choice(tuple(ACTIVATIONS))]
     last_act: bool = True
 
     def convs(self, in_chans: int) -> dict[str, Conv]:

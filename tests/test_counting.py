@@ -20,7 +20,7 @@ def params_of(net):
 
 
 def macs_of(net, spec):
-    """PyTorch's counter sees convolutions and matrix products, two flops a MAC; on the meta device nothing is computed."""
+    """By PyTorch: convolutions and matrix products, two flops a MAC; on the meta device nothing is computed."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net.eval()(torch.empty(1, spec.in_chans, *spec.size, device="meta"))
     return counter.get_total_flops() // 2

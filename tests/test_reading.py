@@ -1,0 +1,194 @@
+"""Specs as YAML: the exact way there and back, and errors a person can act on."""
+
+import random
+
+import pytest
+import yaml
+from random_specs import random_spec
+
+from supernet import NetSpec, SpecError, format_spec, load_spec, parse_spec, published_names, save_spec
+from supernet.reading import NETWORKS
+
+TINY = """\
+family: hybrid
+resolution: 32
+stem: {kind: convs, width: 8, kernel: 3, act: gelu}
+stages:
+- width: 8
+  blocks:
+  - {kind: conv, kernel: 7, expand: 2, repeat: 2}
+- width: 16
+  downsample: {kind: conv, kernel: 3, bias: true}
+  blocks:
+  - {kind: conv, kernel: 3, expand: 2}
+  - {kind: attention_ffn, heads: 2, key_width: 4, value_width: 8, kernel: 3, expand: 2, stride: 2, repeat: 2}
+head: {kind: norm_pool, norm: batch}
+num_classes: 5
+"""
+
+
+@pytest.mark.parametrize("name", published_names())
+def test_published_files_are_canonical(name):
+    """YAML -> spec -> YAML gives the same text, letter by letter."""
+    assert format_spec(load_spec(name)) == (NETWORKS / f"{name}.yaml").read_text()
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_random_specs_come_back(seed, tmp_path):
+    spec = random_spec(random.Random(seed))
+    save_spec(spec, tmp_path / "net.yaml")
+    again = load_spec(tmp_path / "net.yaml")
+    assert again == spec
+    assert hash(again) == hash(spec)
+    assert format_spec(again) == format_spec(spec)
+
+
+def test_specs_are_values():
+    spec = load_spec("iformer_t")
+    assert {spec: 1}[load_spec("iformer_t")] == 1
+    with pytest.raises(AttributeError):
+        spec.resolution = 256
+    assert spec.with_(resolution=(256, 256)) == spec.with_(resolution=256)
+    assert spec.with_(resolution=256) != spec
+
+
+def test_repeat_is_only_a_short_form():
+    long = TINY.replace(
+        "- {kind: conv, kernel: 7, expand: 2, repeat: 2}",
+        "\n".join(["- {kind: conv, kernel: 7, expand: 2}"] * 2).replace("\n", "\n  "),
+    )
+    assert parse_spec(long) == parse_spec(TINY)
+    assert format_spec(parse_spec(long)) == TINY
+
+
+def test_small_numbers_are_numbers():
+    text = TINY.replace("kernel: 3, expand: 2}", "kernel: 3, expand: 2, layer_scale: 1e-3}")
+    assert parse_spec(text).stages[1].blocks[0].layer_scale == 1e-3
+    for number in ("1e-3", "1E-3", "1.0e-3", "0.001", ".001", "1e-03"):
+        assert parse_spec(text.replace("1e-3", number)) == parse_spec(text)
+
+
+# What is written, what becomes of it, and what the error must say: path, value, and what is allowed.
+WRONG = [
+    ("kernel: 7,", "kernel: 4,", "stages[0].blocks[0].kernel: 4 is not an odd number from 1 to 31"),
+    ("kernel: 7,", "kernel: 7.0,", "stages[0].blocks[0].kernel: 7.0 can't stand here: expected a whole number"),
+    ("kernel: 7,", "kernel: seven,", "stages[0].blocks[0].kernel: 'seven' can't stand here: expected a whole number"),
+    ("kernel: 7,", "kernal: 7,", "stages[0].blocks[0].kernal: there is no such field, did you mean 'kernel'?"),
+    ("kernel: 7, ", "", "stages[0].blocks[0]: the field 'kernel' is missing"),
+    ("kernel: 7,", "kernel: 7, kernel: 5,", "line 7, column 29: not valid YAML: 'kernel' stands here twice"),
+    ("expand: 2, repeat: 2}\n- width", "expand: 0, repeat: 2}\n- width", "expand: 0.0 is not a number from 0.05 to 16"),
+    ("expand: 2, repeat: 2}\n- width", "expand: .nan, repeat: 2}\n- width", "expand: nan is not a number here"),
+    ("repeat: 2}\n- width", "repeat: 0}\n- width", "stages[0].blocks[0].repeat: 0 is not a number from 1 to 256"),
+    ("kind: conv, kernel: 7", "kind: conf, kernel: 7", "blocks[0].kind: 'conf' is unknown, did you mean 'conv'?"),
+    ("kind: convs", "kind: 7", "stem.kind: 7 is unknown, known are convs, expand, mbconv"),
+    ("{kind: convs, ", "{", "stem: the field 'kind' is missing; it is one of convs, expand, mbconv"),
+    ("act: gelu", "act: gleu", "stem.act: 'gleu' is not one of relu, gelu, hardswish"),
+    ("family: hybrid", "family: hybird", "family: 'hybird' is unknown, did you mean 'hybrid'?"),
+    ("family: hybrid", "family: iformer", "stem.kind: 'convs' is not a part of this family: iformer takes expand"),
+    ("num_classes: 5", "num_clases: 5", "num_clases: there is no such field, did you mean 'num_classes'?"),
+    ("num_classes: 5", "num_classes: -1", "num_classes: -1 is not a number from 0 to 1e+06"),
+    ("num_classes: 5", "num_classes: true", "num_classes: True can't stand here: expected a whole number"),
+    ("resolution: 32", "resolution: 8", "resolution: 8 is not a number from 16 to 4096"),
+    ("resolution: 32", "resolution: [32, 8]", "resolution: 8 is not a number from 16 to 4096"),
+    ("resolution: 32", "resolution: large", "resolution: 'large' can't stand here: expected a whole number or a list"),
+    (
+        "resolution: 32",
+        "resolution: 40",
+        "stages[1].blocks[1].stride: 2 needs an even feature map, this one is 5x5 at resolution 40x40; "
+        "nearest that work: 32, 41",
+    ),
+    (
+        "- width: 16\n  downsample: {kind: conv, kernel: 3, bias: true}",
+        "- width: 16",
+        "stages[1].width: 16 does not fit",
+    ),
+    ("- width: 8\n", "- width: 9\n", "a stage without downsample keeps the width, which is 8 here"),
+    ("width: 8, kernel", "width: 1, kernel", "stem.width: 1 can't be halved"),
+    ("blocks:\n  - {kind: conv, kernel: 7", "blocks: {kind: conv, kernel: 7", "can't stand here: expected a list"),
+    ("bias: true", "bias: 1", "stages[1].downsample.bias: 1 can't stand here: expected true or false"),
+    ("stages:\n", "stages: 5\nrest:\n", "there is no such field"),
+    ("width: 16\n", "width: 9000\n", "stages[1].width: 9000 is not a number from 1 to 8192"),
+    ("kernel: 3, bias", "kernel: &a 3, x: *a, bias", "aliases are not allowed"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), WRONG)
+def test_errors(old, new, expected, tmp_path):
+    assert old in TINY
+    path = tmp_path / "mine.yaml"
+    path.write_text(TINY.replace(old, new, 1))
+    with pytest.raises(SpecError) as caught:
+        load_spec(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert expected in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        ("{kind: modulation, kernel: 3, reduction: 3, expand: 2}", "reduction: 3 does not divide the width 8"),
+        ("{kind: inception, heads: 4, head_width: 2, kernel: 3, expand: 2}", "heads: 4 heads of 2 channels leave 0"),
+        ("{kind: inception, heads: 1, head_width: 2, kernel: 3, expand: 2, pool: 3}", "pool: 3 does not divide"),
+    ],
+)
+def test_blocks_that_do_not_fit(block, expected):
+    with pytest.raises(SpecError, match=r"stages\[0\]\.blocks\[1\]") as caught:
+        parse_spec(TINY.replace("expand: 2, repeat: 2}\n", f"expand: 2, repeat: 2}}\n  - {block}\n", 1))
+    assert expected in str(caught.value)
+
+
+def test_network_of_impossible_size():
+    block = "{kind: mbconv, kernel: 31, expand: 16, fused: true, repeat: 200}"
+    wide = TINY.replace("width: 16\n", "width: 4000\n").replace("{kind: conv, kernel: 3, expand: 2}", block)
+    with pytest.raises(SpecError, match="billion parameters are more than"):
+        parse_spec(wide)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"\xff\xfe\x00", "is not UTF-8"),
+        (b"", "None can't stand here: expected fields"),
+        (b"[1, 2]", "can't stand here: expected fields"),
+        (b"a: [" * 200, "not valid YAML"),
+        (b"- " * 3000 + b"x", "nested too deeply"),
+        (b"!!python/object/apply:os.system ['true']", "not valid YAML"),
+        (b"x: 2026-99-99", "month must be in 1..12"),
+        (b"x: 2026-01-01", "no such field"),
+    ],
+)
+def test_files_that_are_no_specs(content, expected, tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_bytes(content)
+    with pytest.raises(SpecError) as caught:
+        load_spec(path)
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_names_and_paths(tmp_path):
+    with pytest.raises(SpecError, match=r"iformer_n: no published network has this name, did you mean 'iformer_\w'\?"):
+        load_spec("iformer_n")
+    with pytest.raises(SpecError, match="there is no such file"):
+        load_spec("configs/networks/nothing.yaml")
+    with pytest.raises(SpecError, match="is a directory"):
+        load_spec(tmp_path)
+    large = tmp_path / "large.yaml"
+    large.write_bytes(b"x" * 2_000_000)
+    with pytest.raises(SpecError, match="more than a spec can have"):
+        load_spec(large)
+
+
+def test_python_and_yaml_follow_the_same_rules():
+    with pytest.raises(SpecError, match="resolution: 8 is not a number from 16 to 4096"):
+        load_spec("iformer_t").with_(resolution=8)
+    with pytest.raises(SpecError, match="has no second classifier"):
+        load_spec("lowformer_b0").with_(distilled=True)
+    assert isinstance(load_spec("iformer_t"), NetSpec)
+
+
+def test_plain_yaml_readers_agree():
+    """What we write, any YAML reader understands."""
+    assert yaml.safe_load(format_spec(load_spec("efficientformerv2_s0")))["stages"][2]["blocks"][1]["repeat"] == 3
