@@ -103,7 +103,10 @@ def save_weights(net: Network, path: str | Path, names: str = "timm") -> None:
 def in_own_names(spec: NetSpec, state: State, own: State, path: str | Path) -> tuple[str, State, dict[str, bool]]:
     """Whose names a checkpoint uses, its tensors in ours, and what has no counterpart: whether it is a classifier's."""
     ties = timm_ties(spec) if spec.family != "hybrid" else []
-    translation = Translation(ties, own) if ties else None
+    try:
+        translation = Translation(ties, own) if ties else None
+    except KeyError:  # a fused network, whose tensors only have our names
+        translation = None
     best: tuple[int, str, State, dict[str, str]] = (0, "", {}, {})
     for naming in ("own", "timm", "official") if translation else ("own",):
         renamed = {name: official_to_timm(name, spec.family) if naming == "official" else name for name in state}

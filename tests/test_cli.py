@@ -1,0 +1,101 @@
+"""The command line as a user types it."""
+
+import json
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from test_reading import TINY
+
+from supernet import load_spec, published_names
+from supernet.__main__ import main
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_list(capsys):
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"iformer_m +iformer +224 +8\.91 +1\.640 +80\.4 +1\.10 +iPhone 13", out)
+    assert main(["list", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {row["name"] for row in rows} == set(published_names())
+    row = next(row for row in rows if row["name"] == "lowformer_b0")
+    assert (row["family"], row["resolution"], row["params"], row["macs"]) == ("lowformer", 224, 14100472, 944042240)
+
+
+@pytest.mark.parametrize("name", published_names())
+def test_show(name, capsys, tmp_path):
+    assert main(["show", name, "--svg", str(tmp_path / "net.svg")]) == 0
+    out = capsys.readouterr().out
+    assert "stage 4" in out
+    assert "100.0%" not in out
+    svg = (tmp_path / "net.svg").read_text()
+    rectangles = ET.fromstring(svg).findall(".//{*}rect/{*}title")  # noqa: S314  our own file
+    blocks = sum(len(stage.blocks) for stage in load_spec(name).stages)
+    downsamples = sum(stage.downsample is not None for stage in load_spec(name).stages)
+    assert len(rectangles) == blocks + downsamples + 2
+
+
+def test_count(capsys):
+    assert main(["count", "iformer_t", "--json"]) == 0
+    counted = json.loads(capsys.readouterr().out)
+    assert (counted["params"], counted["macs"]) == (2886456, 530472064)
+    assert sum(part["params"] for part in counted["parts"].values()) == 2886456
+    assert main(["count", "iformer_t"]) == 0
+    assert "2,886,456" in capsys.readouterr().out
+
+
+def test_check(capsys, tmp_path):
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text(TINY)
+    bad.write_text(TINY.replace("kernel: 7", "kernel: 4"))
+    assert main(["check", str(good), "iformer_t"]) == 0
+    assert capsys.readouterr().out == f"{good}: ok\niformer_t: ok\n"
+    assert main(["check", str(good), str(bad), "nothing"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == f"{bad}: stages[0].blocks[0].kernel: 4 is not an odd number from 1 to 31"
+    assert lines[2].startswith("nothing: no published network has this name, known are ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["show", "iformer_n"], "error: iformer_n: no published network has this name, did you mean 'iformer_"),
+        (["show", "no/such.yaml"], "error: no/such.yaml: there is no such file"),
+        (["count", "."], "error: "),
+        (
+            ["show", "iformer_t", "--svg", "no/such/folder/x.svg"],
+            "error: no/such/folder/x.svg: can't be written: No such",
+        ),
+    ],
+)
+def test_errors(arguments, expected, capsys):
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(expected)
+    assert err.count("\n") == 1
+
+
+def run(*arguments, cwd=ROOT):
+    command = [sys.executable, "-m", "supernet", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def test_process():
+    """A real process: help, a wrong command, an error, and a reader that stops reading."""
+    shown = run("--help")
+    assert shown.returncode == 0
+    assert all(word in shown.stdout for word in ("list", "show", "count", "check"))
+    assert run("lists").returncode == 2
+    failed = run("show", "iformer_n")
+    assert (failed.returncode, failed.stdout, failed.stderr.count("\n")) == (2, "", 1)
+    listing = subprocess.Popen(
+        [sys.executable, "-m", "supernet", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    )
+    listing.stdout.close()
+    assert listing.stderr.read() == b""
+    assert listing.wait() == 0

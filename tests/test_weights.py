@@ -1,0 +1,264 @@
+"""Weights in and out: names, formats, wrappers, other classes and resolutions, and what must not be loaded."""
+
+import argparse
+import json
+import logging
+import pickle
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from filling import filled_state, images
+from random_specs import random_spec
+from torch.nn import functional as F
+
+from supernet import WeightsError, build, fuse, load_spec, load_weights, save_weights
+from supernet.layers import PositionBias
+from supernet.weights.ties import timm_ties
+from supernet.weights.translate import Translation
+
+FAMILIES = ("efficientformer_l1", "efficientformerv2_s0", "iformer_t", "inception_iformer_small", "lowformer_b0")
+AUTHORS_NAMES = json.loads((Path(__file__).parent / "data" / "authors_names.json").read_text())
+"""For one network a family: the names in the authors' state dictionary, and timm's."""
+IN_TIMM = tuple(name for name in FAMILIES if not name.startswith("inception"))
+
+
+def same(one, other):
+    assert one.keys() == other.keys()
+    return all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+def some_weights(net):
+    net.load_state_dict(filled_state(net.state_dict(), 1.0))
+    return net
+
+
+@pytest.mark.parametrize("names", ["timm", "own"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_round_trip(name, suffix, names, tmp_path):
+    net = some_weights(build(load_spec(name)))
+    save_weights(net, tmp_path / f"w{suffix}", names=names)
+    again = build(load_spec(name))
+    report = load_weights(again, tmp_path / f"w{suffix}")
+    assert (report.names, report.changed, report.problems()) == (names, [], [])
+    assert same(net.state_dict(), again.state_dict())
+
+
+@pytest.mark.parametrize("name", IN_TIMM)
+def test_timm_loads_what_we_save(name, tmp_path):
+    net = build(load_spec(name))
+    save_weights(net, tmp_path / "w.safetensors")
+    theirs = timm.create_model(name, checkpoint_path=tmp_path / "w.safetensors").eval()  # strict
+    x = images(1, 224, 224)
+    with torch.no_grad():
+        assert (theirs(x) - net.eval()(x)).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_hybrids_keep_their_own_names(seed, tmp_path):
+    net = some_weights(build(random_spec(random.Random(seed))))
+    save_weights(net, tmp_path / "w.safetensors", names="own")
+    again = build(net.spec)
+    load_weights(again, tmp_path / "w.safetensors")
+    assert same(net.state_dict(), again.state_dict())
+    with pytest.raises(ValueError, match="hybrid networks have no names in timm"):
+        save_weights(net, tmp_path / "w2.safetensors")
+
+
+@pytest.mark.parametrize("name", AUTHORS_NAMES)
+def test_authors_checkpoint(name, tmp_path):
+    """By the tensor names of the authors' own code, with what their training script keeps beside the weights."""
+    net = some_weights(build(load_spec(name)))
+    theirs = Translation(timm_ties(net.spec), net.state_dict()).to_theirs()
+    authors = AUTHORS_NAMES[name]
+    assert {new for new in authors.values() if not new.endswith("attention_bias_idxs")} == set(theirs)
+    state = {old: theirs.get(new, torch.zeros(49, 49, dtype=torch.long)) for old, new in authors.items()}
+    settings = argparse.Namespace(lr=1e-3, name="x")
+    beside = {"epoch": 299, "args": settings, "best": np.float64(80.4), "optimizer": {"state": {}}}
+    torch.save({"model": state, **beside}, tmp_path / "w.pth.tar")
+    again = build(net.spec)
+    report = load_weights(again, tmp_path / "w.pth.tar")
+    assert report.names == "official"
+    assert same(net.state_dict(), again.state_dict())
+
+
+@pytest.mark.parametrize("wrapper", ["state_dict_ema", "model_ema"])
+def test_averaged_weights_first(wrapper, tmp_path):
+    net, averaged = build(load_spec("iformer_t")), some_weights(build(load_spec("iformer_t")))
+    data = {"state_dict": net.state_dict(), wrapper: {f"module.{k}": v for k, v in averaged.state_dict().items()}}
+    torch.save(data, tmp_path / "w.pth")
+    again = build(net.spec)
+    load_weights(again, tmp_path / "w.pth")
+    assert same(averaged.state_dict(), again.state_dict())
+    load_weights(again, tmp_path / "w.pth", ema=False)
+    assert same(net.state_dict(), again.state_dict())
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_other_classes(name, tmp_path, caplog):
+    net = some_weights(build(load_spec(name)))
+    save_weights(net, tmp_path / "w.safetensors")
+    ours = build(net.spec.with_(num_classes=7))
+    fresh = {key: tensor.clone() for key, tensor in ours.state_dict().items()}
+    with caplog.at_level(logging.WARNING, "supernet"):
+        report = load_weights(ours, tmp_path / "w.safetensors")
+    assert "classifier reset: the file has 1000 classes, the network 7" in report.changed[0]
+    assert "classifier reset" in caplog.text
+    reset = {name for name, tensor in ours.state_dict().items() if 7 in tensor.shape[:1]}
+    for key, tensor in ours.state_dict().items():
+        assert torch.equal(tensor, fresh[key] if key in reset else net.state_dict()[key]), key
+    assert len(reset) == (4 if net.spec.distilled else 2)
+    backbone = build(net.spec.with_(num_classes=0))
+    assert load_weights(backbone, tmp_path / "w.safetensors").changed == ["classifier left out: the network has none"]
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("efficientformer_l1", 256), ("efficientformerv2_s0", 320), ("inception_iformer_small", (256, 192))],
+)
+def test_other_resolution(name, size, tmp_path):
+    net = some_weights(build(load_spec(name))).eval()
+    save_weights(net, tmp_path / "w.safetensors")
+    ours = build(net.spec.with_(resolution=size)).eval()
+    report = load_weights(ours, tmp_path / "w.safetensors")
+    assert "position tables interpolated to resolution" in report.changed[0]
+    x = F.interpolate(images(1, 224, 224), ours.spec.size, mode="bilinear")
+    with torch.no_grad():
+        assert ours(x).isfinite().all()
+    with pytest.raises(ValueError, match=r"images of 224x224 pixels don't fit"):
+        ours(images(1, 224, 224))
+    for key, module in ours.named_modules():
+        if isinstance(module, PositionBias):  # the same distance keeps its bias: none, and the farthest
+            old = net.get_submodule(key)
+            for place in ((0, 0), (-1, -1), (0, -1)):
+                new_value = module.table.reshape(-1, *module.size)[:, place[0], place[1]]
+                assert torch.allclose(new_value, old.table.reshape(-1, *old.size)[:, place[0], place[1]])
+    load_weights(build(net.spec), tmp_path / "w.safetensors")
+
+
+def test_resolution_of_a_file_that_tells_its_spec(tmp_path):
+    """A table of 8x7 distances is no square; the spec in the file says what it is."""
+    wide = some_weights(build(load_spec("efficientformerv2_s0").with_(resolution=(256, 224))))
+    save_weights(wide, tmp_path / "w.safetensors")
+    ours = build(load_spec("efficientformerv2_s0"))
+    assert "5 position tables interpolated" in load_weights(ours, tmp_path / "w.safetensors").changed[0]
+    save_weights(wide, tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match="which is no square"):
+        load_weights(ours, tmp_path / "w.pth")
+
+
+def test_one_channel(tmp_path):
+    net = some_weights(build(load_spec("iformer_t")))
+    save_weights(net, tmp_path / "w.safetensors")
+    grey = build(net.spec.with_(in_chans=1))
+    report = load_weights(grey, tmp_path / "w.safetensors")
+    assert report.changed == ["first convolution changed from 3 to 1 input channels"]
+    assert torch.allclose(grey.stem.conv1.conv.weight, net.stem.conv1.conv.weight.sum(1, keepdim=True), atol=1e-6)
+
+
+def test_what_does_not_fit_is_listed(tmp_path):
+    net = build(load_spec("iformer_t"))
+    save_weights(net, tmp_path / "w.pth")
+    state = torch.load(tmp_path / "w.pth", weights_only=True)
+    del state["stem.conv1.bn.weight"]
+    state["extra.weight"] = torch.zeros(2)
+    state["stem.conv3.c.weight"] = torch.zeros(32, 64, 3, 3)
+    torch.save(state, tmp_path / "w.pth")
+    ours = build(net.spec)
+    before = {key: tensor.clone() for key, tensor in ours.state_dict().items()}
+    with pytest.raises(WeightsError) as caught:
+        load_weights(ours, tmp_path / "w.pth")
+    for words in (
+        "1 missing in the file: stem.conv1.norm.weight",
+        "1 not in the network: extra.weight",
+        "1 of another shape: stem.conv3.conv.weight (32x64x3x3 in the file, 32x64x1x1 here)",
+    ):
+        assert words in str(caught.value)
+    assert same(before, ours.state_dict()), "a refused file must leave the network as it was"
+    report = load_weights(ours, tmp_path / "w.pth", strict=False)
+    assert report.missing == ["stem.conv1.norm.weight"]
+    assert torch.equal(ours.state_dict()["stem.conv2.conv.weight"], net.state_dict()["stem.conv2.conv.weight"])
+    with pytest.raises(WeightsError, match=r"none of its .* tensors belongs to this network"):
+        load_weights(build(load_spec("lowformer_b0")), _unrelated(tmp_path))
+    assert "1 not in the network" in str(report)
+
+
+def _unrelated(folder):
+    torch.save({"a.weight": torch.zeros(1), "b.weight": torch.zeros(1)}, folder / "other.pth")
+    return folder / "other.pth"
+
+
+def test_distilled_or_not(tmp_path):
+    save_weights(build(load_spec("iformer_m_distilled")), tmp_path / "two.safetensors")
+    save_weights(build(load_spec("iformer_m")), tmp_path / "one.safetensors")
+    with pytest.raises(WeightsError, match="set `distilled: true` in the spec"):
+        load_weights(build(load_spec("iformer_m")), tmp_path / "two.safetensors")
+    with pytest.raises(WeightsError, match="set `distilled: false` in the spec"):
+        load_weights(build(load_spec("iformer_m_distilled")), tmp_path / "one.safetensors")
+
+
+class Trap:
+    def __reduce__(self):
+        return (print, ("code ran while reading weights",))
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_nothing_is_unpickled(protocol, tmp_path, capsys):
+    torch.save({"model": {"w": torch.zeros(1)}, "trap": Trap()}, tmp_path / "zip.pth", pickle_protocol=protocol)
+    (tmp_path / "plain.pth").write_bytes(pickle.dumps({"w": Trap()}, protocol=protocol))
+    for name in ("zip.pth", "plain.pth"):
+        with pytest.raises(WeightsError) as caught:
+            load_weights(build(load_spec("iformer_t")), tmp_path / name)
+        assert "\n" not in str(caught.value)
+    assert "code ran" not in capsys.readouterr().out
+
+
+def test_files_that_are_no_weights(tmp_path):
+    net = build(load_spec("iformer_t"))
+    save_weights(net, tmp_path / "whole.safetensors")
+    whole = (tmp_path / "whole.safetensors").read_bytes()
+    for name, content in {
+        "empty.pth": b"",
+        "text.pth": b"hello",
+        "empty.safetensors": b"",
+        "cut.safetensors": whole[: len(whole) // 2],
+        "noise.pth": np.random.default_rng(0).bytes(1000),
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(WeightsError) as caught:
+            load_weights(net, tmp_path / name)
+        assert str(tmp_path / name) in str(caught.value)
+        assert "\n" not in str(caught.value)
+    torch.save({"epoch": 3}, tmp_path / "none.pth")
+    with pytest.raises(WeightsError, match="holds no tensors by name"):
+        load_weights(net, tmp_path / "none.pth")
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(WeightsError, match="holds no tensors by name"):
+        load_weights(net, tmp_path / "list.pth")
+    with pytest.raises(WeightsError, match="there is no such file"):
+        load_weights(net, tmp_path / "nothing.pth")
+    with pytest.raises(WeightsError, match=r"suffix '.bin' is not one of"):
+        save_weights(net, tmp_path / "w.bin")
+    with pytest.raises(ValueError, match="names 'tim' is not one of"):
+        save_weights(net, tmp_path / "w.pth", names="tim")
+
+
+def test_safetensors_without_suffix(tmp_path):
+    net = some_weights(build(load_spec("iformer_t")))
+    save_weights(net, tmp_path / "w.safetensors")
+    (tmp_path / "w.safetensors").rename(tmp_path / "weights")
+    load_weights(build(net.spec), tmp_path / "weights")
+
+
+def test_fused_networks(tmp_path):
+    fused = fuse(some_weights(build(load_spec("iformer_t"))))
+    with pytest.raises(ValueError, match="fused network can only be saved with names='own'"):
+        save_weights(fused, tmp_path / "w.safetensors")
+    save_weights(fused, tmp_path / "w.safetensors", names="own")
+    again = fuse(build(fused.spec))
+    load_weights(again, tmp_path / "w.safetensors")
+    assert same(fused.state_dict(), again.state_dict())
