@@ -148,7 +148,7 @@ def _params(stem: Stem, stages: tuple[Stage, ...], size: Size) -> int:
 
 
 def _nearest_resolutions(spec: NetSpec) -> str:
-    """The end of an error about a feature map that doesn't fit: which square images would do. Empty if none would."""
+    """The end of an error about a feature map that doesn't fit: which square images of usual size would do. Empty if none."""
 
     def fits(side: int) -> bool:
         try:
@@ -158,8 +158,8 @@ def _nearest_resolutions(spec: NetSpec) -> str:
         return True
 
     wanted = max(spec.size)
-    below = next((side for side in range(wanted, max(15, wanted - 128), -1) if fits(side)), None)
-    above = next((side for side in range(wanted, wanted + 128) if fits(side)), None)
+    below = next((side for side in range(wanted // 16 * 16, 0, -16) if fits(side)), None)
+    above = next((side for side in range(wanted // 16 * 16 + 16, 2 * wanted, 16) if fits(side)), None)
     found = [str(side) for side in (below, above) if side is not None]
     height, width = spec.size
     return f" at resolution {height}x{width}; nearest that work: {', '.join(found)}" if found else ""

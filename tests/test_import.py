@@ -1,10 +1,23 @@
-"""What `import supernet` brings in."""
+"""What `import supernet` brings in, and what it costs."""
 
 import subprocess
 import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
 
 
-def test_import_is_light():
+def run(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return done.stdout.strip()
+
+
+def test_heavy_packages_stay_out():
     heavy = ("ray", "optuna", "coremltools", "onnxruntime", "matplotlib", "pandas", "tensorboard")
-    code = f"import supernet, sys; print([name for name in {heavy} if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert run(f"import supernet, sys; print([name for name in {heavy} if name in sys.modules])") == "[]"
+
+
+def test_import_time():
+    """Less than 3 s on top of torch, in processor time, so that a busy machine does not decide."""
+    code = "import time, torch; start = time.process_time(); import supernet; print(time.process_time() - start)"
+    assert min(float(run(code)) for _ in range(2)) < 3

@@ -95,7 +95,7 @@ WRONG = [
         "resolution: 32",
         "resolution: 40",
         "stages[1].blocks[1].stride: 2 needs an even feature map, this one is 5x5 at resolution 40x40; "
-        "nearest that work: 32, 41",
+        "nearest that work: 32, 48",
     ),
     (
         "- width: 16\n  downsample: {kind: conv, kernel: 3, bias: true}",
