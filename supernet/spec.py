@@ -148,7 +148,7 @@ def _params(stem: Stem, stages: tuple[Stage, ...], size: Size) -> int:
 
 
 def _nearest_resolutions(spec: NetSpec) -> str:
-    """The end of an error about a feature map that doesn't fit: which square images of usual size would do. Empty if none."""
+    """The end of an error about a feature map that doesn't fit: which square images would do. Empty if none."""
 
     def fits(side: int) -> bool:
         try:
