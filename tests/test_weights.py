@@ -98,6 +98,14 @@ def test_averaged_weights_first(wrapper, tmp_path):
     assert same(net.state_dict(), again.state_dict())
 
 
+def test_pytorch_averaged_model(tmp_path):
+    averaged = torch.optim.swa_utils.AveragedModel(some_weights(build(load_spec("iformer_t"))))
+    torch.save({"model_ema": averaged.state_dict()}, tmp_path / "w.pth")
+    again = build(load_spec("iformer_t"))
+    load_weights(again, tmp_path / "w.pth")
+    assert same(averaged.module.state_dict(), again.state_dict())
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_other_classes(name, tmp_path, caplog):
     net = some_weights(build(load_spec(name)))
@@ -146,6 +154,8 @@ def test_resolution_of_a_file_that_tells_its_spec(tmp_path):
     save_weights(wide, tmp_path / "w.safetensors")
     ours = build(load_spec("efficientformerv2_s0"))
     assert "5 position tables interpolated" in load_weights(ours, tmp_path / "w.safetensors").changed[0]
+    tall = build(wide.spec.with_(resolution=(224, 256)))  # as many distances, in another order
+    assert "5 position tables interpolated" in load_weights(tall, tmp_path / "w.safetensors").changed[0]
     save_weights(wide, tmp_path / "w.pth")
     with pytest.raises(WeightsError, match="which is no square"):
         load_weights(ours, tmp_path / "w.pth")

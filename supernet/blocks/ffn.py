@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from torch import nn
 
 from ..layers import Branch, Conv, branches, conv_chain, conv_chain_cost
@@ -26,42 +28,41 @@ def mixing_ffn(width: int, hidden: int, kernel: int) -> dict[str, Conv]:
     }
 
 
-class ConvFfn(Block, tag="conv_ffn", frozen=True):
-    """EfficientFormerV2's block without attention."""
-
-    kernel: Kernel
-    expand: Expand
-    layer_scale: LayerScale = 1e-5
-
-    def convs(self, width: int) -> dict[str, Conv]:
-        return mixing_ffn(width, hidden_width(width, self.expand), self.kernel)
-
-    def module(self, width: int, size: Size) -> nn.Sequential:
-        return branches(ffn=Branch(conv_chain(self.convs(width)), width, self.layer_scale))
-
-    def cost(self, width: int, size: Size) -> Cost:
-        return conv_chain_cost(self.convs(width), size) + layer_scale_cost(width, self.layer_scale, 1)
-
-    def summary(self) -> str:
-        return f"FFN {self.expand:g}x with {self.kernel}x{self.kernel} depthwise"
-
-
-class DepthwiseBlock(Block, tag="conv", frozen=True):
-    """iFormer's convolution block: depthwise, widen, narrow, as in ConvNeXt but with batch norm."""
+class FfnBlock(Block, frozen=True):
+    """A block of one branch, a chain of convolutions."""
 
     kernel: Kernel
     expand: Expand
     layer_scale: LayerScale = None
 
-    def convs(self, width: int) -> dict[str, Conv]:
-        ffn = plain_ffn(width, hidden_width(width, self.expand), bias=False)
-        return {"spatial": Conv(width, width, self.kernel, depthwise=True)} | ffn
+    @abstractmethod
+    def convs(self, width: int) -> dict[str, Conv]: ...
 
     def module(self, width: int, size: Size) -> nn.Sequential:
         return branches(ffn=Branch(conv_chain(self.convs(width)), width, self.layer_scale))
 
     def cost(self, width: int, size: Size) -> Cost:
         return conv_chain_cost(self.convs(width), size) + layer_scale_cost(width, self.layer_scale, 1)
+
+
+class ConvFfn(FfnBlock, tag="conv_ffn", frozen=True):
+    """EfficientFormerV2's block without attention."""
+
+    layer_scale: LayerScale = 1e-5
+
+    def convs(self, width: int) -> dict[str, Conv]:
+        return mixing_ffn(width, hidden_width(width, self.expand), self.kernel)
+
+    def summary(self) -> str:
+        return f"FFN {self.expand:g}x with {self.kernel}x{self.kernel} depthwise"
+
+
+class DepthwiseBlock(FfnBlock, tag="conv", frozen=True):
+    """iFormer's convolution block: depthwise, widen, narrow, as in ConvNeXt but with batch norm."""
+
+    def convs(self, width: int) -> dict[str, Conv]:
+        ffn = plain_ffn(width, hidden_width(width, self.expand), bias=False)
+        return {"spatial": Conv(width, width, self.kernel, depthwise=True)} | ffn
 
     def summary(self) -> str:
         return f"conv {self.kernel}x{self.kernel}, FFN {self.expand:g}x"

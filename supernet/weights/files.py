@@ -109,7 +109,8 @@ def _unwrap(data: Any, path: Path, ema: bool) -> State:
 
 
 def _without_prefixes(state: State) -> State:
-    """Without what wrappers for parallel or compiled training put before every name."""
+    """Without what wrappers for parallel, compiled or averaged training put before every name."""
+    state = {name: tensor for name, tensor in state.items() if name != "n_averaged"}
     while True:
         prefix = next((p for p in _PREFIXES if state and all(name.startswith(p) for name in state)), None)
         if prefix is None:

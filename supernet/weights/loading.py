@@ -70,7 +70,7 @@ def load_weights(net: Network, path: str | Path, *, strict: bool = True, ema: bo
     report.unexpected = sorted(name for name, is_classifier in left.items() if net.num_classes or not is_classifier)
     if len(report.unexpected) < len(left):
         report.changed.append("classifier left out: the network has none")
-    fitting = _fit(net, found, own, _map_sizes(metadata), report)
+    fitting = _fit(net, found, own, _sizes_in_file(metadata), report)
     report.missing = sorted(name for name in own if name not in found and not name.endswith(_COUNTER))
     report.loaded = len(fitting)
     if report.problems() and strict:
@@ -129,24 +129,23 @@ def _fit(net: Network, found: State, own: State, old_sizes: dict[str, Size], rep
     """What can be loaded, adapted where a rule exists; everything else goes into the report."""
     fitting: State = {}
     resized: list[str] = []
+    sizes = _map_sizes(net)
     reset: list[Tensor] = []
     scores = net.spec.head.scores_layers(net.spec.distilled)
     for name, tensor in found.items():
         target = own[name]
         if tensor.shape != target.shape and _squeezed(tensor) == _squeezed(target):
             tensor = tensor.reshape(target.shape)
-        if tensor.shape == target.shape:
+        if tensor.shape == target.shape and old_sizes.get(name) in (None, sizes.get(name)):
             fitting[name] = tensor
         elif name.rpartition(".")[0] in scores and tensor.shape[1:] == target.shape[1:]:
             reset.append(tensor)
         elif name.endswith("bias.table") and tensor.ndim == 2 and tensor.shape[0] == target.shape[0]:
             old = old_sizes.get(name) or square_of(tensor.shape[1])
-            module = net.get_submodule(name.removesuffix(".table"))
-            assert isinstance(module, PositionBias)
             if old is None or area(old) != tensor.shape[1]:
                 report.misshapen.append(f"{name} (of {tensor.shape[1]} distances, which is no square)")
             else:
-                fitting[name] = resize_position_bias(tensor, old, module.size)
+                fitting[name] = resize_position_bias(tensor, old, sizes[name])
                 resized.append(name)
         elif name.endswith("position.table") and tensor.ndim == 4 and tensor.shape[1] == target.shape[1]:
             fitting[name] = resize_position_table(tensor, (target.shape[2], target.shape[3]))
@@ -167,15 +166,19 @@ def _fit(net: Network, found: State, own: State, old_sizes: dict[str, Size], rep
     return fitting
 
 
-def _map_sizes(metadata: dict[str, str]) -> dict[str, Size]:
-    """The map size of each position-bias table, if the file tells the spec it was written for."""
+def _map_sizes(net: Network) -> dict[str, Size]:
+    """The map of each position-bias table."""
+    return {f"{name}.table": module.size for name, module in net.named_modules() if isinstance(module, PositionBias)}
+
+
+def _sizes_in_file(metadata: dict[str, str]) -> dict[str, Size]:
+    """The same for the network the file was written for, if it tells its spec."""
     try:
         spec = parse_spec(metadata[SPEC_KEY])
     except (KeyError, SpecError):
         return {}
     with torch.device("meta"):
-        tables = Network(spec).named_modules()
-    return {f"{name}.table": module.size for name, module in tables if isinstance(module, PositionBias)}
+        return _map_sizes(Network(spec))
 
 
 def _hint(spec: NetSpec, report: LoadReport) -> str:
