@@ -5,7 +5,8 @@ from .fusing import fuse
 from .network import Network, build, set_drop_path
 from .options import Cost, SpecError
 from .reading import format_spec, load_spec, parse_spec, published_names, save_spec
-from .spec import NetSpec, Stage
+from .spec import NetSpec
+from .stages import Stage
 from .timm_model import slimformer
 from .weights import LoadReport, WeightsError, load_weights, save_weights
 

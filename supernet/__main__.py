@@ -12,7 +12,7 @@ from pathlib import Path
 from .describing import count_json, count_table, description, listing, listing_table
 from .drawing import draw
 from .options import SpecError
-from .reading import load_spec
+from .reading import load_spec, printable
 
 _SPEC_HELP = "a published name (see `list`) or a YAML file"
 
@@ -24,14 +24,14 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
-    spec, name = load_spec(args.spec), Path(args.spec).stem if "/" in args.spec else args.spec
-    if args.svg:
+    spec, name = load_spec(args.spec), printable(Path(args.spec).stem)
+    if args.svg is not None:
         try:
             Path(args.svg).write_text(draw(name, spec), encoding="utf-8")
         except OSError as error:
             raise SpecError(args.svg, f"can't be written: {error.strerror}") from None
     print(description(name, spec))
-    if args.svg:
+    if args.svg is not None:
         print(f"\ndrawn in {args.svg}")
     return 0
 
@@ -86,9 +86,18 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         return 0
+    except OSError as error:
+        _forget_output()
+        print(f"error: the output can't be written: {error.strerror}", file=sys.stderr)
+        return 2
     return code
+
+
+def _forget_output() -> None:
+    """So that Python does not try to write the rest when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

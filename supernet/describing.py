@@ -9,9 +9,10 @@ from typing import Any
 from .counting import Count, count
 from .families import FAMILIES
 from .options import Cost, Size, strided, total
-from .published import published_figures
+from .published import Published, published_figures
 from .reading import load_spec, published_names
-from .spec import NetSpec, places
+from .spec import NetSpec
+from .stages import places
 
 
 def listing() -> list[dict[str, Any]]:
@@ -19,7 +20,7 @@ def listing() -> list[dict[str, Any]]:
     rows = []
     for name in published_names():
         spec = load_spec(name)
-        figures = published_figures()[name]
+        figures = published_figures().get(name, Published())
         counted = count(spec)
         rows.append(
             {

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import functools
 from abc import abstractmethod
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from .blocks.base import MAX_BIAS_POSITIONS, check_positions, head_count
+from .blocks.base import check_biased_attention, head_count
 from .blocks.lowformer import bottleneck
 from .layers import Conv, ConvNorm, PositionBias, attention_macs, conv_chain, conv_chain_cost, split_heads
 from .options import Cost, Expand, Heads, HeadWidth, Kernel, Kind, Size, area, hidden_width, strided
 
 
 class Downsample(Kind, frozen=True):
+    fixed_size: ClassVar[bool] = False
+    """Whether the module has tables for the size it was made for."""
+
     def check(self, size: Size) -> None:
         """Raises SpecError where these options don't fit this feature map."""
 
@@ -105,13 +109,15 @@ class ConvAndAttention(nn.Module):
 class AttentionDownsample(Downsample, tag="attention", frozen=True):
     """A strided convolution and a strided attention, added up."""
 
+    fixed_size: ClassVar[bool] = True
+
     kernel: Kernel
     heads: Heads
     key_width: HeadWidth
     value_width: HeadWidth
 
     def check(self, size: Size) -> None:
-        check_positions(size, MAX_BIAS_POSITIONS)
+        check_biased_attention(strided(size, 2), size, self.heads)
 
     def conv(self, width_in: int, width: int) -> Conv:
         return Conv(width_in, width, self.kernel, stride=2, bias=True)
@@ -119,11 +125,11 @@ class AttentionDownsample(Downsample, tag="attention", frozen=True):
     def convs(self, width_in: int, width: int) -> dict[str, Conv]:
         keys, values = self.heads * self.key_width, self.heads * self.value_width
         return {
-            "query_local": Conv(width_in, width_in, 3, stride=2, depthwise=True, bias=True, norm=False),
+            "query_local": Conv(width_in, width_in, self.kernel, stride=2, depthwise=True, bias=True, norm=False),
             "q": Conv(width_in, keys, bias=True),
             "k": Conv(width_in, keys, bias=True),
             "v": Conv(width_in, values, bias=True),
-            "local": Conv(values, values, 3, stride=2, depthwise=True, bias=True),
+            "local": Conv(values, values, self.kernel, stride=2, depthwise=True, bias=True),
             "project": Conv(values, width, bias=True),
         }
 

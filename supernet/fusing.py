@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .heads import Classifier, NormedLinear
 from .layers import Branch, ConvNorm
-from .network import Network
+from .network import Network, plain_network
 
 
 @torch.no_grad()
-def fuse(net: Network) -> Network:
-    """A copy in eval mode with the same outputs and fewer layers.
+def fuse(net: nn.Module) -> Network:
+    """A copy in eval mode with the same scores and fewer layers.
 
-    Folded are: batch norms into convolutions; iFormer's position encoding and Inception's fusing convolution, both
-    x + conv(x), into one convolution; the batch norms of the head into the classifier; two classifiers into one.
-    The copy can't be trained further and has no names in timm.
+    Folded are: batch norms (also synchronised and frozen ones) into convolutions; iFormer's position encoding and
+    Inception's fusing convolution, both x + conv(x), into one convolution; the batch norms of the head into the
+    classifier, so that EfficientFormerV2's last feature map comes without it; two classifiers into one. The copy can't
+    be trained further and has no names in timm.
     """
-    net = copy.deepcopy(net).eval()
+    net = copy.deepcopy(plain_network(net)).eval()
     for module in net.modules():
         if isinstance(module, ConvNorm):
             _fold_norm(module)
@@ -32,17 +34,22 @@ def fuse(net: Network) -> Network:
     return net
 
 
-def scale_and_shift(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+def is_batch_norm(norm: nn.Module) -> bool:
+    """Whether a norm in eval mode multiplies and shifts each channel by constants, whoever wrote it."""
+    return all(hasattr(norm, name) for name in ("running_mean", "running_var", "weight", "bias", "eps"))
+
+
+def scale_and_shift(norm: Any) -> tuple[Tensor, Tensor]:
     """A batch norm in eval mode is one multiplication and one addition for each channel."""
-    assert norm.running_var is not None
-    assert norm.running_mean is not None
     scale = norm.weight / (norm.running_var + norm.eps).sqrt()
     return scale, norm.bias - norm.running_mean * scale
 
 
 def _fold_norm(layer: ConvNorm) -> None:
-    if not isinstance(layer.norm, nn.BatchNorm2d):
+    if isinstance(layer.norm, nn.Identity):
         return
+    if not is_batch_norm(layer.norm):
+        raise ValueError(f"a {type(layer.norm).__name__} can't be folded into a convolution; fuse takes batch norms")
     scale, shift = scale_and_shift(layer.norm)
     conv = layer.conv
     bias = shift if conv.bias is None else conv.bias * scale + shift
@@ -52,9 +59,11 @@ def _fold_norm(layer: ConvNorm) -> None:
 
 
 def _is_residual_conv(branch: Branch) -> bool:
-    conv = branch.body.conv if isinstance(branch.body, ConvNorm) else branch.body
-    plain = not isinstance(branch.body, ConvNorm) or isinstance(branch.body.act, nn.Identity)
-    return isinstance(conv, nn.Conv2d) and plain and branch.scale is None
+    if branch.scale is not None:
+        return False
+    if isinstance(branch.body, ConvNorm):
+        return isinstance(branch.body.norm, nn.Identity) and isinstance(branch.body.act, nn.Identity)
+    return isinstance(branch.body, nn.Conv2d)
 
 
 def _fold_identity(branch: Branch) -> nn.Conv2d:
@@ -78,8 +87,9 @@ def _fold_head(net: Network) -> None:
         second = _as_linear(classifier.second)
         first.weight.add_(second.weight).div_(2)
         first.bias.add_(second.bias).div_(2)
-    if isinstance(net.norm, nn.BatchNorm2d) and isinstance(net.head.after, nn.Identity):
-        _fold_before(net.norm, first)  # pooling between the two changes nothing: both are linear
+    # Pooling between norm and classifier changes nothing, as both are linear.
+    if net.head.pool and is_batch_norm(net.norm) and isinstance(net.head.after, nn.Identity):
+        _fold_before(net.norm, first)
         net.norm = nn.Identity()
     net.head.classifier = first
 
@@ -92,7 +102,7 @@ def _as_linear(layer: nn.Module) -> nn.Linear:
     return layer
 
 
-def _fold_before(norm: nn.BatchNorm1d | nn.BatchNorm2d, linear: nn.Linear) -> None:
+def _fold_before(norm: nn.Module, linear: nn.Linear) -> None:
     scale, shift = scale_and_shift(norm)
     linear.bias.add_(linear.weight @ shift)
     linear.weight.mul_(scale)

@@ -3,8 +3,10 @@ a layer that works on channels-last data permutes, which costs nothing when its 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from timm.layers import DropPath
@@ -150,21 +152,31 @@ class PositionBias(nn.Module):
         super().__init__()
         self.size = size
         self.table = nn.Parameter(torch.zeros(heads, area(size)))
+        self.stride = stride
         self.index: Tensor
-        self.register_buffer("index", self.distances(size, stride), persistent=False)
+        self.register_buffer("index", distance_index(size, stride), persistent=False)
 
-    @staticmethod
-    def distances(size: Size, stride: int) -> Tensor:
-        def grid(step: int) -> Tensor:
-            rows, columns = (torch.arange(0, length, step) for length in size)
-            return torch.stack(torch.meshgrid(rows, columns, indexing="ij")).flatten(1)
-
-        apart = (grid(stride)[:, :, None] - grid(1)[:, None, :]).abs()
-        return apart[0] * size[1] + apart[1]
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """The index follows from size and stride: whatever is done to all tensors (`to_empty` too), it stays right."""
+        super()._apply(fn, recurse)
+        self.index = distance_index(self.size, self.stride).to(self.table.device)
+        return self
 
     def forward(self) -> Tensor:
         """(heads, queries, keys)"""
-        return self.table[:, self.index]
+        return self.table[:, self.index.to(self.table.device)]
+
+
+@functools.lru_cache(maxsize=128)
+def distance_index(size: Size, stride: int) -> Tensor:
+    """For each query and key, the column of a bias table; on the CPU, whatever the default device is."""
+
+    def grid(step: int) -> Tensor:
+        rows, columns = (torch.arange(0, length, step, device="cpu") for length in size)
+        return torch.stack(torch.meshgrid(rows, columns, indexing="ij")).flatten(1)
+
+    apart = (grid(stride)[:, :, None] - grid(1)[:, None, :]).abs()
+    return apart[0] * size[1] + apart[1]
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -11,8 +12,10 @@ from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
 from .heads import Classifier
-from .layers import Branch, PositionBias
-from .spec import NetSpec, Place, Stage, feature_strides, places
+from .layers import Branch
+from .options import Size
+from .spec import NetSpec
+from .stages import Place, Stage, places
 
 
 class PositionTable(nn.Module):
@@ -51,6 +54,7 @@ class Network(nn.Module):
         super().__init__()
         self.spec = spec
         self.num_classes = spec.num_classes
+        self.pruned = False
         self.stem = spec.stem.module(spec.in_chans)
         stage_places = list(places(spec.stem, spec.stages, spec.size))
         self.stages = nn.Sequential(*map(StageModule, spec.stages, stage_places))
@@ -61,11 +65,9 @@ class Network(nn.Module):
         self.num_features = width
         self.head_hidden_size = spec.head.feature_width(width)
         self.feature_info = [
-            {"num_chs": stage.width, "reduction": stride, "module": f"stages.{index}"}
-            for index, (stage, stride) in enumerate(zip(spec.stages, feature_strides(spec), strict=True))
+            {"num_chs": place.width, "reduction": place.stride, "module": f"stages.{index}"}
+            for index, place in enumerate(stage_places)
         ]
-        tables = (PositionBias, PositionTable)
-        self.fixed_size = any(isinstance(module, tables) for module in self.modules())
         self._init_weights()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -116,7 +118,9 @@ class Network(nn.Module):
         if shortened:
             self.num_features = self.head_hidden_size = self.spec.stages[last].width
         if prune_head or shortened:
+            self.head.before = self.head.after = nn.Identity()
             self.reset_classifier(0, "")
+            self.pruned = True
         return wanted
 
     def get_classifier(self) -> nn.Module:
@@ -125,16 +129,20 @@ class Network(nn.Module):
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         if global_pool not in (None, "", "avg"):
             raise ValueError(f"global_pool {global_pool!r} is not one of 'avg', ''")
-        if global_pool is not None:
-            self.head.pool = global_pool == "avg"
-        if len(self.stages) < len(self.spec.stages) and (num_classes or self.head.pool):
-            raise ValueError("a network without its last stage can have neither pooling nor a classifier")
+        pool = self.head.pool if global_pool is None else global_pool == "avg"
+        if self.pruned and (num_classes or pool):
+            raise ValueError("this network was pruned to its feature maps; it can have neither pooling nor classifier")
+        if num_classes and not pool:
+            raise ValueError("a classifier needs pooling: reset_classifier(num_classes, 'avg')")
+        self.head.pool = pool
         self.num_classes = num_classes
         self.spec = self.spec.with_(num_classes=num_classes)
-        example = next(self.parameters())
-        classifier = self.spec.head.classifier(self.spec.stages[-1].width, num_classes, self.spec.distilled)
-        _init_linear(classifier)
-        self.head.classifier = classifier.to(example.device, example.dtype).train(self.training)
+        example, old = next(self.parameters()), self.head.classifier
+        new = self.spec.head.classifier(self.spec.stages[-1].width, num_classes, self.spec.distilled)
+        _init_linear(new)
+        if isinstance(old, Classifier) and isinstance(new, Classifier):
+            new.distilled_training = old.distilled_training
+        self.head.classifier = new.to(example.device, example.dtype).train(self.training)
 
     def set_distilled_training(self, enable: bool = True) -> None:
         """Whether training returns the outputs of both classifiers. Only for networks that have two."""
@@ -165,12 +173,17 @@ class Network(nn.Module):
         return {"stem": r"^stem", "blocks": blocks}
 
     def _check_size(self, x: Tensor) -> None:
-        if self.fixed_size and not torch.jit.is_tracing() and tuple(x.shape[-2:]) != self.spec.size:
-            (height, width), (rows, columns) = self.spec.size, x.shape[-2:]
+        """A clear word where a feature map would not fit; free for images of the spec's own size."""
+        if torch.jit.is_tracing() or torch.compiler.is_compiling() or tuple(x.shape[-2:]) == self.spec.size:
+            return
+        size = (int(x.shape[-2]), int(x.shape[-1]))
+        if self.spec.fixed_size:
+            (height, width), (rows, columns) = self.spec.size, size
             raise ValueError(
                 f"images of {rows}x{columns} pixels don't fit: the position tables of this network are for "
                 f"{height}x{width}; build it from spec.with_(resolution=({rows}, {columns}))"
             )
+        _check_resolution(self.spec, size)
 
     def _init_weights(self) -> None:
         """As published: linear layers, in iFormer and Inception Transformer also convolutions, from a narrow normal."""
@@ -194,26 +207,45 @@ def _init_linear(module: nn.Module) -> None:
                 nn.init.zeros_(layer.bias)
 
 
+@functools.lru_cache(maxsize=1024)
+def _check_resolution(spec: NetSpec, size: Size) -> None:
+    spec.with_(resolution=size)
+
+
+def plain_network(net: nn.Module) -> Network:
+    """The network inside what wraps it for parallel or compiled training."""
+    inner = net
+    while not isinstance(inner, Network):
+        wrapped = getattr(inner, "_orig_mod", None) or getattr(inner, "module", None)
+        if not isinstance(wrapped, nn.Module):
+            raise TypeError(f"expected a network that supernet.build made, got a {type(net).__name__}")
+        inner = wrapped
+    return inner
+
+
 def build(spec: NetSpec, *, drop_path: float = 0.0, dropout: float = 0.0) -> Network:
     """A plain network with fresh weights, in training mode."""
+    if not isinstance(spec, NetSpec):
+        raise TypeError(f"build takes a NetSpec, such as load_spec('iformer_t') gives, not {spec!r}")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout {dropout} is not from 0 to below 1")
     network = Network(spec)
     network.head.dropout.p = dropout
     set_drop_path(network, drop_path)
     return network
 
 
-def set_drop_path(network: Network, rate: float) -> None:
+def set_drop_path(net: nn.Module, rate: float) -> None:
     """Drop path grows linearly from 0 at the first block to `rate` at the last one."""
     if not 0 <= rate < 1:
         raise ValueError(f"drop_path {rate} is not from 0 to below 1")
-    blocks = [block for stage in network.spec.stages for block in stage.blocks]
-    modules = [module for stage in network.stages for module in stage.get_submodule("blocks").children()]
-    steps = sum(block.drop_path_steps for block in blocks)
+    network = plain_network(net)
+    steps = sum(block.drop_path_steps for stage in network.spec.stages for block in stage.blocks)
     step = 0
-    for block, module in zip(blocks, modules, strict=True):
-        for index, branch in enumerate(module.children()):
-            assert isinstance(branch, Branch)
-            if isinstance(branch.drop_path, DropPath):
-                at = step + min(index, block.drop_path_steps - 1)
-                branch.drop_path.drop_prob = rate * at / max(1, steps - 1)
-        step += block.drop_path_steps
+    for stage, module in zip(network.spec.stages, network.stages, strict=False):  # a pruned network has fewer
+        for block, chain in zip(stage.blocks, module.get_submodule("blocks").children(), strict=True):
+            for index, branch in enumerate(chain.children()):
+                if isinstance(branch, Branch) and isinstance(branch.drop_path, DropPath):
+                    at = step + min(index, block.drop_path_steps - 1)
+                    branch.drop_path.drop_prob = rate * at / max(1, steps - 1)
+            step += block.drop_path_steps

@@ -1,7 +1,8 @@
 """What all parts of a spec share: frozen options with limits, the cost of a part, the one kind of error a user sees.
 
 An options struct is a value: equal options are equal objects, usable as dictionary keys. Its fields carry their limits
-as annotations, so that Python code and YAML files are checked by the same rule and a manual can be generated from them.
+as annotations, and every value is checked against type and limits when a struct is made, so that Python code and YAML
+files obey one rule and a manual can be generated from the types.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import difflib
 import functools
 import math
-from collections.abc import Iterable
+import numbers
+import operator
+import types
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -26,6 +30,9 @@ class SpecError(ValueError):
         super().__init__(f"{path}: {message}" if path else message)
         self.path = path
         self.message = message
+
+    def __reduce__(self) -> tuple[type[SpecError], tuple[str, str]]:
+        return SpecError, (self.path, self.message)  # errors travel between processes
 
     def under(self, prefix: str) -> SpecError:
         """The same error, seen from the struct that holds the one it was found in."""
@@ -43,7 +50,7 @@ class Limit:
 
     def __str__(self) -> str:
         kind = "an odd number" if self.odd else "a number"
-        return f"{kind} from {self.low:g} to {self.high:g}"
+        return f"{kind} from {self.low:,g} to {self.high:,.12g}"
 
     def allows(self, value: float) -> bool:
         return self.low <= value <= self.high and not (self.odd and value % 2 == 0)
@@ -76,12 +83,10 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Base of everything in a spec. A subclass that stands in a list of alternatives has a tag, its `kind`."""
 
     def __post_init__(self) -> None:
-        for name, rules in _limits(type(self)):
+        for name, hint, is_fine in _checks(type(self)):
             value = getattr(self, name)
-            for item in value if isinstance(value, tuple) else (value,):
-                for rule in rules:
-                    if item is not None and not rule.allows(item):
-                        raise SpecError(name, f"{item!r} is not {rule}")
+            if not is_fine(value):
+                msgspec.structs.force_setattr(self, name, conform(hint, value, name))  # one value, one form
 
 
 class Kind(Options, tag_field="kind", frozen=True):
@@ -95,24 +100,105 @@ class Kind(Options, tag_field="kind", frozen=True):
 
 
 @functools.cache
-def _limits(cls: type[Options]) -> tuple[tuple[str, tuple[Limit | Choice, ...]], ...]:
+def field_hints(cls: type[Options]) -> tuple[tuple[str, Any], ...]:
+    """The fields of an options struct and their types."""
     hints = get_type_hints(cls, include_extras=True)
-    found = ((name, tuple(_rules(hints[name]))) for name in cls.__struct_fields__)
-    return tuple((name, rules) for name, rules in found if rules)
+    return tuple((name, hints[name]) for name in cls.__struct_fields__)
 
 
-def _rules(hint: Any) -> Iterable[Limit | Choice]:
+@functools.cache
+def _checks(cls: type[Options]) -> tuple[tuple[str, Any, Callable[[Any], bool]], ...]:
+    return tuple((name, hint, _quick_check(hint)) for name, hint in field_hints(cls))
+
+
+def _quick_check(hint: Any) -> Callable[[Any], bool]:
+    """Whether a value already has the form of its type: a search makes specs by the thousand, almost all fine."""
+    parts = get_args(hint)
     if get_origin(hint) is Annotated:
-        yield from (extra for extra in hint.__metadata__ if isinstance(extra, Limit | Choice))
-    else:
-        for part in get_args(hint):
-            yield from _rules(part)
+        inner, allows = _quick_check(parts[0]), parts[1].allows
+        return lambda value: inner(value) and allows(value)
+    if get_origin(hint) in (Union, types.UnionType):
+        checks = [_quick_check(part) for part in parts]
+        return lambda value: any(check(value) for check in checks)
+    if get_origin(hint) is tuple and parts[-1] is Ellipsis:
+        item = _quick_check(parts[0])
+        return lambda value: type(value) is tuple and all(map(item, value))
+    if get_origin(hint) is tuple:
+        items = [_quick_check(part) for part in parts]
+        return lambda value: (
+            type(value) is tuple and len(value) == len(items) and all(f(v) for f, v in zip(items, value, strict=True))
+        )
+    if hint in (int, float, str, bool, types.NoneType):
+        return lambda value: type(value) is hint and value == value
+    return lambda value: isinstance(value, hint)
+
+
+_WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", types.NoneType: "nothing"}
+
+
+def conform(hint: Any, value: Any, path: str) -> Any:
+    """The value in the one form its type has (numpy's numbers and lists are welcome), or a SpecError."""
+    if get_origin(hint) is Annotated:
+        inner, *rules = get_args(hint)
+        conformed = conform(inner, value, path)
+        for rule in rules:
+            if not rule.allows(conformed):
+                raise SpecError(path, f"{show(value)} is not {rule}")
+        return conformed
+    parts = get_args(hint)
+    if get_origin(hint) in (Union, types.UnionType):
+        if value is None and types.NoneType in parts:
+            return None
+        wants_tuple = isinstance(value, tuple | list)
+        fitting = [p for p in parts if p is not types.NoneType and (get_origin(p) is tuple) == wants_tuple]
+        if len(fitting) == 1 and (wants_tuple or isinstance(value, _plain(fitting[0]))):
+            return conform(fitting[0], value, path)
+    elif get_origin(hint) is tuple and isinstance(value, tuple | list):
+        item_hints = [parts[0]] * len(value) if parts[-1] is Ellipsis else list(parts)
+        if len(item_hints) == len(value):
+            items = tuple(conform(h, v, f"{path}[{i}]") for i, (h, v) in enumerate(zip(item_hints, value, strict=True)))
+            same = isinstance(value, tuple) and all(map(operator.is_, items, value))
+            return value if same else items
+    elif hint is int and isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return value if isinstance(value, int) else int(value)
+    elif hint is float and isinstance(value, numbers.Real) and not isinstance(value, bool) and not math.isnan(value):
+        return value if isinstance(value, float) else float(value)
+    elif isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    elif hint is bool and type(value).__name__ == "bool_":  # numpy's
+        return bool(value)
+    raise SpecError(path, f"{show(value)} can't stand here: expected {_in_words(hint)}")
+
+
+def _plain(hint: Any) -> Any:
+    """What Python types stand for a type in a union."""
+    inner = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return {int: numbers.Real, float: numbers.Real}.get(inner, inner)
+
+
+def _in_words(hint: Any) -> str:
+    if get_origin(hint) is Annotated:
+        return _in_words(get_args(hint)[0])
+    if get_origin(hint) in (Union, types.UnionType):
+        return " or ".join(map(_in_words, get_args(hint)))
+    if get_origin(hint) is tuple:
+        parts = get_args(hint)
+        return "a list" if parts[-1] is Ellipsis else f"a list of {len(parts)}"
+    return _WORDS.get(hint, f"a {hint.__name__}, which has fields" if isinstance(hint, type) else str(hint))
+
+
+def show(value: object) -> str:
+    """A value in an error: short, on one line, and printable whatever it is."""
+    if isinstance(value, int) and abs(value) >= 10**30:
+        return f"a number of {value.bit_length()} bits"
+    text = repr(value).encode("utf-8", "backslashreplace").decode("utf-8").replace("\n", " ")
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """The end of an error about an unknown name: the nearest known one, or all of them."""
     names = sorted(known)
-    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(str(name)[:100], names, n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}?" if near else "known are " + ", ".join(names)
 
 

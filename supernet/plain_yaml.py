@@ -1,4 +1,4 @@
-"""YAML as we read and write it: safe, `1e-3` is a number, a key may stand once, what is short stands on one line."""
+"""YAML as we read and write it: plain data only, `1e-3` is a number, a key stands once, short things on one line."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from typing import Any
 
 import yaml
 
-from .options import SpecError
+from .options import SpecError, show
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
-_FLOAT = re.compile(
-    r"[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?$|[-+]?\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?$"
-)
 
 
 class _Loader(yaml.SafeLoader):
+    """Of YAML, what a spec needs: no tags, no aliases, and of YAML 1.1's words and numbers those everybody expects."""
+
     def compose_node(self, parent: Any, index: Any) -> Any:
-        # An alias could make a small file huge, and no spec needs one.
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
+        event = self.peek_event()
+        mark: Any = event.start_mark
+        if isinstance(event, yaml.AliasEvent):  # could make a small file huge
             raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=mark)
+        if getattr(event, "tag", None):
+            raise yaml.MarkedYAMLError(problem="tags such as !!int are not allowed", problem_mark=mark)
         self.depth = getattr(self, "depth", 0) + 1
         if self.depth > MAX_DEPTH:
-            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=self.peek_event().start_mark)
+            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=mark)
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
@@ -35,7 +36,7 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             name = str(key.value)
             if name in seen:
-                raise yaml.MarkedYAMLError(problem=f"{name!r} stands here twice", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"{show(name)} stands here twice", problem_mark=key.start_mark)
             seen.add(name)
         return super().construct_mapping(node, deep=deep)
 
@@ -45,9 +46,20 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-# PyYAML follows YAML 1.1, which reads 1e-3 as a string.
+# YAML 1.1, which PyYAML follows by default, reads 1e-3 as a string, 010 as eight and 1:30 as ninety.
+_SCALARS = {
+    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    "int": (r"[-+]?(?:0|[1-9][0-9]*)", list("-+0123456789")),
+    "float": (
+        r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+|[-+]?\.inf|\.nan",
+        list("-+0123456789."),
+    ),
+}
 for _tool in (_Loader, _Dumper):
-    _tool.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
+    _tool.yaml_implicit_resolvers = {}
+    for _type, (_pattern, _first) in _SCALARS.items():
+        _tool.add_implicit_resolver(f"tag:yaml.org,2002:{_type}", re.compile(f"(?:{_pattern})$"), _first)
 
 
 def _represent_float(dumper: _Dumper, value: float) -> yaml.ScalarNode:
@@ -92,4 +104,4 @@ def write_yaml(data: Any) -> str:
 
 
 def _one_line(message: object) -> str:
-    return " ".join(str(message).split())
+    return " ".join(str(message).encode("utf-8", "backslashreplace").decode("utf-8").split())[:300]

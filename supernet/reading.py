@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin
 
 import msgspec
 
 from .blocks import BLOCKS, Block
 from .downsamples import DOWNSAMPLES, Downsample
 from .heads import HEADS, Head
-from .options import Kind, Options, SpecError, did_you_mean
+from .options import Kind, Options, SpecError, did_you_mean, field_hints, show
 from .plain_yaml import parse_yaml, read_yaml, write_yaml
 from .spec import MAX_BLOCKS, NetSpec
 from .stems import STEMS, Stem
 
-NETWORKS = Path(__file__).parent.parent / "configs" / "networks"
+
+def _configs() -> Path:
+    """`configs/` beside the package in a checkout, or inside an installed package."""
+    package = Path(__file__).parent
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
+
+
+NETWORKS = _configs() / "networks"
 """Where the published networks lie, one file each."""
 
 KINDS: dict[type[Kind], Mapping[str, type[Kind]]] = {
@@ -33,13 +40,15 @@ def published_names() -> list[str]:
 
 
 def load_spec(name_or_path: str | Path) -> NetSpec:
-    """A published network by its name, or any by its file. Raises SpecError, which is a ValueError."""
-    path = _find(name_or_path)
+    """A published network by its name, or any by its file. Raises SpecError, which is a ValueError.
+
+    What has a slash or ends in .yaml or .yml is a file; anything else a published name, or else a file.
+    """
+    shown = printable(str(name_or_path))
     try:
-        return _to_spec(read_yaml(path))
+        return _to_spec(read_yaml(_find(name_or_path)))
     except SpecError as error:
-        where = f"{name_or_path}: {error.path}" if error.path else str(name_or_path)
-        raise SpecError(where, error.message) from None
+        raise SpecError(f"{shown}: {error.path}" if error.path else shown, error.message) from None
 
 
 def parse_spec(text: str) -> NetSpec:
@@ -65,16 +74,23 @@ def format_spec(spec: NetSpec) -> str:
 
 
 def _find(name_or_path: str | Path) -> Path:
+    if not isinstance(name_or_path, str | Path):
+        raise TypeError(f"load_spec takes a name or a path, not {show(name_or_path)}")
     path = Path(name_or_path)
-    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
-        if not path.exists():
-            raise SpecError(str(name_or_path), "there is no such file")
+    is_path = isinstance(name_or_path, Path) or any(mark in name_or_path for mark in "/\\")
+    if not is_path and name_or_path in published_names():
+        return NETWORKS / f"{name_or_path}.yaml"
+    try:
+        exists = path.exists() and bool(str(name_or_path))
+    except (OSError, ValueError) as error:
+        raise SpecError("", f"can't be a file: {getattr(error, 'strerror', None) or error}") from None
+    if exists and (is_path or not path.is_dir()):
         return path
-    published = NETWORKS / f"{name_or_path}.yaml"
-    if not str(name_or_path) or not published.is_file():
-        names = published_names()
-        raise SpecError(str(name_or_path) or "''", f"no published network has this name, {did_you_mean(path, names)}")
-    return published
+    if is_path or path.suffix.lower() in (".yaml", ".yml"):
+        raise SpecError("", "there is no such file")
+    if not published_names():
+        raise SpecError("", f"no published networks are installed: {NETWORKS} is missing")
+    raise SpecError("", f"no published network has this name, {did_you_mean(path, published_names())}")
 
 
 def _to_spec(data: Any) -> NetSpec:
@@ -87,46 +103,29 @@ def _to_spec(data: Any) -> NetSpec:
     return spec
 
 
-def _read(expected: Any, data: Any, path: str, origins: list[list[int]]) -> Any:
-    """`data` as the expected type; `origins` learns for each stage from which line of the file a block came."""
-    if isinstance(expected, type) and issubclass(expected, Options):
-        return _read_options(expected, data, path, origins)
-    inner = _optional(expected)
-    if inner is not None:
-        return None if data is None else _read(inner, data, path, origins)
-    if get_origin(expected) is tuple and len(get_args(expected)) == 2 and get_args(expected)[1] is Ellipsis:
-        return _read_list(get_args(expected)[0], data, path, origins)
-    try:
-        value = msgspec.convert(data, expected)
-    except msgspec.ValidationError as error:
-        raise SpecError(path, f"{_show(data)} can't stand here: {_in_words(str(error))}") from None
-    if isinstance(value, float) and value != value:
-        raise SpecError(path, "nan is not a number here")
-    return value
+def _read(hint: Any, data: Any, path: str, origins: list[list[int]]) -> Any:
+    """Turns fields into options where the hint wants options; plain values are checked when those are made.
+
+    `origins` learns for each stage from which entry of the file a block came.
+    """
+    item = _options_in(hint)
+    if item is None or (data is None and type(None) in get_args(hint)):
+        return data
+    if get_origin(hint) is tuple:
+        return _read_list(item, data, path, origins)
+    return _read_options(item, data, path, origins)
 
 
-_TYPES = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "null": "nothing"}
-_TYPES |= {"array": "a list", "object": "fields and their values"}
-
-
-def _in_words(error: str) -> str:
-    """msgspec's message, such as "Expected `int | array`, got `str` - at `$`", without what we say ourselves."""
-    wanted = error.split(" - at ")[0].split(", got")[0].removeprefix("Expected ").replace("`", "")
-    return "expected " + " or ".join(_TYPES.get(name, name) for name in wanted.split(" | "))
-
-
-def _optional(expected: Any) -> Any:
-    """X for `X | None` where X is an options struct."""
-    if get_origin(expected) in (Union, types.UnionType):
-        inner = [part for part in get_args(expected) if part is not types.NoneType]
-        if len(inner) == 1 and isinstance(inner[0], type) and issubclass(inner[0], Options):
-            return inner[0]
-    return None
+def _options_in(hint: Any) -> type[Options] | None:
+    """X for X, `X | None` and `tuple[X, ...]`, where X is an options struct."""
+    if isinstance(hint, type) and issubclass(hint, Options):
+        return hint
+    return next((part for part in get_args(hint) if isinstance(part, type) and issubclass(part, Options)), None)
 
 
 def _read_options(expected: type[Options], data: Any, path: str, origins: list[list[int]]) -> Options:
     if not isinstance(data, dict):
-        raise SpecError(path, f"{_show(data)} can't stand here: expected fields and their values")
+        raise SpecError(path, f"{show(data)} can't stand here: expected fields and their values")
     if expected in KINDS:
         kinds = KINDS[expected]
         known = ", ".join(sorted(kinds))
@@ -134,13 +133,13 @@ def _read_options(expected: type[Options], data: Any, path: str, origins: list[l
             raise SpecError(path, f"the field 'kind' is missing; it is one of {known}")
         kind = data["kind"]
         if not isinstance(kind, str) or kind not in kinds:
-            raise SpecError(_join(path, "kind"), f"{_show(kind)} is unknown, {did_you_mean(kind, kinds)}")
+            raise SpecError(_join(path, "kind"), f"{show(kind)} is unknown, {did_you_mean(kind, kinds)}")
         expected, data = kinds[kind], {name: value for name, value in data.items() if name != "kind"}
-    hints = get_type_hints(expected, include_extras=True)
+    hints = dict(field_hints(expected))
     fields = {field.name: field for field in msgspec.structs.fields(expected)}
     for name in data:
         if name not in fields:
-            raise SpecError(_join(path, str(name)), f"there is no such field, {did_you_mean(name, fields)}")
+            raise SpecError(_join(path, name), f"there is no such field, {did_you_mean(name, fields)}")
     for name, field in fields.items():
         if name not in data and field.required:
             raise SpecError(path, f"the field {name!r} is missing")
@@ -148,12 +147,12 @@ def _read_options(expected: type[Options], data: Any, path: str, origins: list[l
     try:
         return expected(**values)
     except SpecError as error:
-        raise error.under(path) if path else error from None
+        raise (error.under(path) if path else error) from None
 
 
 def _read_list(item: Any, data: Any, path: str, origins: list[list[int]]) -> tuple[Any, ...]:
     if not isinstance(data, list):
-        raise SpecError(path, f"{_show(data)} can't stand here: expected a list")
+        raise SpecError(path, f"{show(data)} can't stand here: expected a list")
     items: list[Any] = []
     origin: list[int] = []
     for index, entry in enumerate(data):
@@ -162,7 +161,7 @@ def _read_list(item: Any, data: Any, path: str, origins: list[list[int]]) -> tup
         if item is Block and isinstance(entry, dict) and "repeat" in entry:
             repeat = entry["repeat"]
             if type(repeat) is not int or not 1 <= repeat <= MAX_BLOCKS:
-                raise SpecError(f"{here}.repeat", f"{_show(repeat)} is not a number from 1 to {MAX_BLOCKS}")
+                raise SpecError(f"{here}.repeat", f"{show(repeat)} is not a number from 1 to {MAX_BLOCKS}")
             entry = {name: value for name, value in entry.items() if name != "repeat"}
         items += [_read(item, entry, here, origins)] * repeat
         origin += [index] * repeat
@@ -194,10 +193,11 @@ def _fold_repeats(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [block | ({"repeat": count} if count > 1 else {}) for block, count in zip(folded, counts, strict=True)]
 
 
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+def _join(path: str, name: object) -> str:
+    part = name if isinstance(name, str) and name.isidentifier() else show(name)
+    return f"{path}.{part}" if path else part
 
 
-def _show(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def printable(text: str) -> str:
+    """On one line, whatever a user or a file put into it."""
+    return text if text.isprintable() and len(text) <= 300 else show(text)

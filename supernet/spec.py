@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 
-from .blocks import Block, block_cost
-from .downsamples import Downsample, downsample_cost
+from .costs import Part, part_costs
 from .families import FAMILIES
 from .heads import Head
-from .options import Limit, Options, Size, SpecError, Width, did_you_mean, strided
+from .options import Limit, Options, Size, SpecError, did_you_mean
+from .stages import Stage
 from .stems import Stem
 
 MAX_STAGES = 8
@@ -21,15 +20,6 @@ MAX_PARAMS = 10**9
 """Of a whole network. Mobile networks have a hundredth; a typing error must not ask the machine for terabytes."""
 
 Pixels = Annotated[int, Limit(16, 4096)]
-
-
-class Stage(Options, frozen=True):
-    """A downsample, unless the stage goes on at the size it gets; a position table, if asked for; then blocks."""
-
-    width: Width
-    blocks: tuple[Block, ...]
-    downsample: Downsample | None = None
-    position_table: bool = False
 
 
 class NetSpec(Options, frozen=True):
@@ -56,37 +46,23 @@ class NetSpec(Options, frozen=True):
         """Height and width of the image."""
         return self.resolution if isinstance(self.resolution, tuple) else (self.resolution, self.resolution)
 
+    @property
+    def fixed_size(self) -> bool:
+        """Whether a built network takes images of its own size only, because it has position tables."""
+        return any(
+            stage.position_table
+            or any(block.fixed_size for block in stage.blocks)
+            or (stage.downsample is not None and stage.downsample.fixed_size)
+            for stage in self.stages
+        )
+
+    def parts(self) -> list[Part]:
+        """All parts of the network with their paths and costs."""
+        return _parts(self, self.size)
+
     def with_(self, **changes: object) -> NetSpec:
         """A copy with other field values, checked like any spec."""
         return msgspec.structs.replace(self, **changes)
-
-
-class Place(NamedTuple):
-    """Where a stage or one of its blocks stands: what comes in, what goes out."""
-
-    path: str
-    width_in: int
-    width: int
-    size_in: Size
-    size: Size
-
-
-def places(stem: Stem, stages: tuple[Stage, ...], size: Size) -> Iterator[Place]:
-    """The place of each stage for an image of this size; its blocks all see `width` and `size`."""
-    width, size = stem.width, strided(size, stem.stride)
-    for index, stage in enumerate(stages):
-        out = strided(size, 2) if stage.downsample is not None else size
-        yield Place(f"stages[{index}]", width, stage.width, size, out)
-        width, size = stage.width, out
-
-
-def feature_strides(spec: NetSpec) -> list[int]:
-    """Pixels of the image per position of each stage's output."""
-    strides, stride = [], spec.stem.stride
-    for stage in spec.stages:
-        stride *= 2 if stage.downsample is not None else 1
-        strides.append(stride)
-    return strides
 
 
 def _check_kinds(spec: NetSpec) -> None:
@@ -119,32 +95,22 @@ def _check_kinds(spec: NetSpec) -> None:
 
 def _check_shapes(spec: NetSpec) -> None:
     try:
-        params = _params(spec.stem, spec.stages, spec.size)
+        parts = _parts(spec, spec.size)
     except SpecError as error:
-        near = _nearest_resolutions(spec)
-        raise SpecError(error.path, error.message + near) if near else error from None
+        raise SpecError(error.path, error.message + _nearest_resolutions(spec)) from None
+    params = sum(part.cost.params for part in parts)
     if params > MAX_PARAMS:
-        raise SpecError("stages", f"{params / 1e9:.1f} billion parameters are more than {MAX_PARAMS / 1e9:.0f} billion")
+        largest = max(parts, key=lambda part: part.cost.params)
+        raise SpecError(
+            largest.path,
+            f"{largest.cost.params / 1e9:.1f} of {params / 1e9:.1f} billion parameters are here; "
+            f"a network can have {MAX_PARAMS / 1e9:.0f} billion",
+        )
 
 
-def _params(stem: Stem, stages: tuple[Stage, ...], size: Size) -> int:
-    """Of all blocks and downsamples, while checking that each fits its place."""
-    params = 0
-    for stage, place in zip(stages, places(stem, stages, size), strict=True):
-        if stage.downsample is not None:
-            try:
-                params += downsample_cost(stage.downsample, place.width_in, place.width, place.size_in).params
-            except SpecError as error:
-                raise error.under(f"{place.path}.downsample") from None
-        elif place.width != place.width_in:
-            rule = f"a stage without downsample keeps the width, which is {place.width_in} here"
-            raise SpecError(f"{place.path}.width", f"{place.width} does not fit: {rule}")
-        for position, block in enumerate(stage.blocks):
-            try:
-                params += block_cost(block, place.width, place.size).params
-            except SpecError as error:
-                raise error.under(f"{place.path}.blocks[{position}]") from None
-    return params
+def _parts(spec: NetSpec, size: Size) -> list[Part]:
+    stem, head = spec.stem, spec.head
+    return part_costs(stem, spec.stages, head, size, spec.in_chans, spec.num_classes, spec.distilled)
 
 
 def _nearest_resolutions(spec: NetSpec) -> str:
@@ -152,7 +118,7 @@ def _nearest_resolutions(spec: NetSpec) -> str:
 
     def fits(side: int) -> bool:
         try:
-            _params(spec.stem, spec.stages, (side, side))
+            _parts(spec, (side, side))
         except SpecError:
             return False
         return True
@@ -162,4 +128,4 @@ def _nearest_resolutions(spec: NetSpec) -> str:
     above = next((side for side in range(wanted // 16 * 16 + 16, 2 * wanted, 16) if fits(side)), None)
     found = [str(side) for side in (below, above) if side is not None]
     height, width = spec.size
-    return f" at resolution {height}x{width}; nearest that work: {', '.join(found)}" if found else ""
+    return f" (resolution {height}x{width}; nearest that work: {', '.join(found)})" if found else ""

@@ -92,7 +92,7 @@ class MbConvStem(Stem, tag="mbconv", frozen=True):
 
     kernel: Kernel
     depth: Annotated[int, Limit(0, 16)] = 0
-    expand: Expand = 4
+    expand: Expand = 4.0
     fused: bool = True
     strides: tuple[Stride] = (2,)
 
@@ -104,7 +104,7 @@ class MbConvStem(Stem, tag="mbconv", frozen=True):
         return Conv(in_chans, self.width, self.kernel, self.strides[0], act="hardswish")
 
     def bottleneck(self) -> dict[str, Conv]:
-        return bottleneck(self.width, self.width, hidden_width(self.width, self.expand), 3, fused=self.fused)
+        return bottleneck(self.width, self.width, hidden_width(self.width, self.expand), self.kernel, fused=self.fused)
 
     def module(self, in_chans: int) -> nn.Sequential:
         stem = nn.Sequential()

@@ -17,7 +17,8 @@ from .options import Size
 from .reading import load_spec
 from .spec import NetSpec
 from .weights import load_weights
-from .weights.loading import in_own_names
+from .weights.fitting import fit_state
+from .weights.loading import check_report
 
 default_cfgs = generate_default_cfgs(
     {
@@ -28,7 +29,6 @@ default_cfgs = generate_default_cfgs(
             "interpolation": "bicubic",
             "mean": IMAGENET_DEFAULT_MEAN,
             "std": IMAGENET_DEFAULT_STD,
-            "first_conv": "stem.conv1.conv",
         }
     }
 )
@@ -51,15 +51,17 @@ def slimformer(
     if spec is None:
         raise ValueError("slimformer needs a spec: create_model('slimformer', spec='iformer_t') or spec='my.yaml'")
     chosen = spec if isinstance(spec, NetSpec) else load_spec(spec)
+    trained_for = chosen.num_classes
     if img_size is not None:
-        chosen = chosen.with_(resolution=img_size if isinstance(img_size, int) else tuple(img_size))
+        chosen = chosen.with_(resolution=img_size)
     if "in_chans" in kwargs:
         chosen = chosen.with_(in_chans=kwargs["in_chans"])
-    described = {
+    overlay = {
         "input_size": (chosen.in_chans, *chosen.size),
-        "num_classes": chosen.num_classes,
-        "fixed_input_size": True,
+        "num_classes": trained_for,
+        "fixed_input_size": chosen.fixed_size,
         "classifier": tuple(chosen.head.scores_layers(chosen.distilled)),
+        **(kwargs.pop("pretrained_cfg_overlay", None) or {}),
     }
 
     def make(
@@ -68,27 +70,34 @@ def slimformer(
         global_pool: str = "avg",
         drop_rate: float = 0.0,
         drop_path_rate: float = 0.0,
+        output_stride: int | None = None,
     ) -> Network:
         net = build(chosen.with_(num_classes=num_classes), drop_path=drop_path_rate, dropout=drop_rate)
+        if output_stride not in (None, net.feature_info[-1]["reduction"]):
+            raise ValueError(
+                f"output_stride {output_stride} is not {net.feature_info[-1]['reduction']}, the network's own"
+            )
         if weights is not None:
             load_weights(net, weights)
         if global_pool != "avg":
             net.reset_classifier(0, global_pool)
         return net
 
-    overlay = {**described, **(kwargs.pop("pretrained_cfg_overlay", None) or {})}
-    indices = tuple(range(len(chosen.stages)))
     return build_model_with_cfg(
         make,
         "slimformer",
         pretrained,
         pretrained_cfg_overlay=overlay,
-        pretrained_filter_fn=_own_names,
-        feature_cfg={"out_indices": indices, "feature_cls": "getter"},
+        pretrained_filter_fn=_fitted,
+        feature_cfg={"out_indices": tuple(range(len(chosen.stages))), "feature_cls": "getter"},
         kwargs_filter=("img_size", "fixed_input_size"),
         **kwargs,
     )
 
 
-def _own_names(state: dict[str, Tensor], model: Network) -> dict[str, Tensor]:
-    return in_own_names(model.spec, state, model.state_dict(), "checkpoint")[1]
+def _fitted(state: dict[str, Tensor], model: Network) -> dict[str, Tensor]:
+    """For timm's own loading of `pretrained_cfg_overlay={"file": …}`: all tensors of the model, the file's where it has
+    them, by the rules of `load_weights`."""
+    fitting, report = fit_state(model, state, {}, "pretrained file")
+    check_report(report, "pretrained file", strict=True)
+    return {**model.state_dict(), **fitting}

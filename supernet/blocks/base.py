@@ -10,14 +10,19 @@ from torch import nn
 
 from ..options import Cost, Kind, Size, SpecError, area
 
-MAX_BIAS_POSITIONS = 4096
-"""With a learned bias for each pair of positions: the index of those pairs alone takes 128 MB here."""
-MAX_POSITIONS = 16384
+MAX_PAIRS = 2**24
+"""Of a query and a key, where each pair has a learned bias: their index takes 128 MB."""
+MAX_WEIGHTS = 2**28
+"""Of attention that keeps a weight for each pair and head: 1 GB for one image."""
+MAX_POSITIONS = 2**15
+"""Of attention that keeps no weights, in PyTorch's fused form."""
 
 
 class Block(Kind, frozen=True):
     """Keeps width and size of the feature map. The width comes from the stage, the size from stem and downsamples."""
 
+    fixed_size: ClassVar[bool] = False
+    """Whether the module has tables for the size it was made for."""
     drop_path_steps: ClassVar[int] = 1
     """How many steps of the drop-path schedule the block takes: iFormer counts the branches of one unit singly."""
 
@@ -52,10 +57,18 @@ def block_cost(block: Block, width: int, size: Size) -> Cost:
     return block.cost(width, size)
 
 
-def check_positions(size: Size, most: int) -> None:
-    """Attention between all pairs of positions: a map that is too large must not reach the allocator."""
-    if area(size) > most:
-        raise SpecError("", f"attention over {size[0]}x{size[1]} positions is more than {most}; lower the resolution")
+def check_biased_attention(queries: Size, keys: Size, heads: int) -> None:
+    """An attention map that is too large must not reach the allocator."""
+    pairs = area(queries) * area(keys)
+    if pairs > MAX_PAIRS or heads * pairs > MAX_WEIGHTS:
+        most = min(MAX_PAIRS, MAX_WEIGHTS // heads)
+        asked = f"attention of {queries[0]}x{queries[1]} to {keys[0]}x{keys[1]} positions with {head_count(heads)}"
+        raise SpecError("", f"{asked} makes {pairs:,} pairs, more than {most:,}")
+
+
+def check_fused_attention(size: Size) -> None:
+    if area(size) > MAX_POSITIONS:
+        raise SpecError("", f"attention between {size[0]}x{size[1]} positions is more than {MAX_POSITIONS:,}")
 
 
 def head_count(heads: int) -> str:

@@ -62,7 +62,7 @@ class DepthwiseBlock(FfnBlock, tag="conv", frozen=True):
 
     def convs(self, width: int) -> dict[str, Conv]:
         ffn = plain_ffn(width, hidden_width(width, self.expand), bias=False)
-        return {"spatial": Conv(width, width, self.kernel, depthwise=True)} | ffn
+        return {"mix": Conv(width, width, self.kernel, depthwise=True)} | ffn
 
     def summary(self) -> str:
         return f"conv {self.kernel}x{self.kernel}, FFN {self.expand:g}x"

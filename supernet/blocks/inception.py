@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..layers import Branch, ChannelNorm, NormedMlp, attend, attention_macs, branches, linear_cost, split_heads
 from ..options import Cost, Expand, Heads, HeadWidth, Kernel, LayerScale, Limit, Size, SpecError, area, hidden_width
-from .base import MAX_POSITIONS, Block, check_positions, head_count, layer_scale_cost
+from .base import Block, check_fused_attention, head_count, layer_scale_cost
 
 NORM_EPS = 1e-6
 
@@ -88,7 +88,7 @@ class InceptionBlock(Block, tag="inception", frozen=True):
             )
         if size[0] % self.pool or size[1] % self.pool:
             raise SpecError("pool", f"{self.pool} does not divide the feature map of {size[0]}x{size[1]}")
-        check_positions((size[0] // self.pool, size[1] // self.pool), MAX_POSITIONS)
+        check_fused_attention((size[0] // self.pool, size[1] // self.pool))
 
     def module(self, width: int, size: Size) -> nn.Sequential:
         mixer = InceptionMixer(width, self.heads, self.head_width, self.pool, self.kernel)

@@ -15,8 +15,8 @@ from ..layers import (
     linear_cost,
     split_heads,
 )
-from ..options import Cost, Expand, Heads, HeadWidth, Kernel, Size, Stride, area, hidden_width, strided
-from .base import MAX_POSITIONS, Block, check_positions, head_count
+from ..options import Cost, Expand, Heads, HeadWidth, Kernel, Size, SpecError, Stride, area, hidden_width, strided
+from .base import Block, check_fused_attention, head_count
 
 
 def bottleneck(
@@ -110,7 +110,9 @@ class ConvAttentionBlock(Block, tag="conv_attention", frozen=True):
     local_fused: bool
 
     def check(self, width: int, size: Size) -> None:
-        check_positions(strided(size, self.stride), MAX_POSITIONS)
+        check_fused_attention(strided(size, self.stride))
+        if self.mlp_expand is not None and width * area(size) < 2:
+            raise SpecError("mlp_expand", "group norm over a single value is not defined: width 1 on a map of 1x1")
 
     def reduce(self, width: int) -> Conv:
         return Conv(width, width, self.kernel, self.stride, depthwise=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from ..layers import (
@@ -29,7 +31,7 @@ from ..options import (
     strided,
     total,
 )
-from .base import MAX_BIAS_POSITIONS, Block, check_positions, head_count, layer_scale_cost
+from .base import Block, check_biased_attention, head_count, layer_scale_cost
 from .ffn import mixing_ffn
 
 
@@ -67,7 +69,9 @@ class MapAttention(nn.Module):
 
 
 class AttentionFfn(Block, tag="attention_ffn", frozen=True):
-    """EfficientFormerV2's block with attention. `kernel` is that of the local branch and the FFN."""
+    """EfficientFormerV2's block with attention. `kernel` is that of all depthwise convolutions."""
+
+    fixed_size: ClassVar[bool] = True
 
     heads: Heads
     key_width: HeadWidth
@@ -80,11 +84,13 @@ class AttentionFfn(Block, tag="attention_ffn", frozen=True):
     def check(self, width: int, size: Size) -> None:
         if self.stride == 2 and (size[0] % 2 or size[1] % 2):
             raise SpecError("stride", f"2 needs an even feature map, this one is {size[0]}x{size[1]}")
-        check_positions(strided(size, self.stride), MAX_BIAS_POSITIONS)
+        check_biased_attention(strided(size, self.stride), strided(size, self.stride), self.heads)
 
     def convs(self, width: int) -> dict[str, Conv]:
         keys, values = self.heads * self.key_width, self.heads * self.value_width
-        reduce = {"reduce": Conv(width, width, 3, stride=2, depthwise=True, bias=True)} if self.stride == 2 else {}
+        reduce = (
+            {"reduce": Conv(width, width, self.kernel, stride=2, depthwise=True, bias=True)} if self.stride == 2 else {}
+        )
         return reduce | {
             "q": Conv(width, keys, bias=True),
             "k": Conv(width, keys, bias=True),

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from ..layers import Branch, Conv, attend, attention_macs, branches, conv_chain, conv_chain_cost
 from ..options import Cost, Expand, Kernel, LayerScale, Limit, Size, SpecError, area, hidden_width, total
-from .base import MAX_POSITIONS, Block, check_positions, layer_scale_cost
+from .base import Block, check_fused_attention, layer_scale_cost
 from .ffn import plain_ffn
 
 
@@ -71,7 +71,7 @@ class ModulationBlock(Block, tag="modulation", frozen=True):
     def check(self, width: int, size: Size) -> None:
         if width % self.reduction:
             raise SpecError("reduction", f"{self.reduction} does not divide the width {width}")
-        check_positions(size if self.window is None else (self.window, self.window), MAX_POSITIONS)
+        check_fused_attention(size if self.window is None else (self.window, self.window))
 
     def convs(self, width: int) -> dict[str, Conv]:
         return {

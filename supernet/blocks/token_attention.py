@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from ..layers import Branch, NormedMlp, PositionBias, attention_macs, branches, linear_cost
 from ..options import Cost, Expand, Heads, HeadWidth, LayerScale, Size, area, hidden_width
-from .base import MAX_BIAS_POSITIONS, Block, check_positions, head_count, layer_scale_cost
+from .base import Block, check_biased_attention, head_count, layer_scale_cost
 
 NORM_EPS = 1e-5
 
@@ -37,6 +39,8 @@ class TokenAttention(nn.Module):
 
 
 class TokenAttentionBlock(Block, tag="token_attention", frozen=True):
+    fixed_size: ClassVar[bool] = True
+
     heads: Heads
     key_width: HeadWidth
     value_width: HeadWidth
@@ -44,7 +48,7 @@ class TokenAttentionBlock(Block, tag="token_attention", frozen=True):
     layer_scale: LayerScale = 1e-5
 
     def check(self, width: int, size: Size) -> None:
-        check_positions(size, MAX_BIAS_POSITIONS)
+        check_biased_attention(size, size, self.heads)
 
     def module(self, width: int, size: Size) -> nn.Sequential:
         attention = TokenAttention(width, self.heads, self.key_width, self.value_width, size)

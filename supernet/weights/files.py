@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import re
 import struct
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,20 +40,23 @@ class WeightsError(ValueError):
 def read_state(path: str | Path, ema: bool = True) -> tuple[State, dict[str, str]]:
     """The tensors of a file and its metadata; of averaged and plain weights, the averaged ones if `ema`."""
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise WeightsError(f"{path}: there is no such file")
+    if not path.is_file():
+        raise WeightsError(f"{path}: is no file")
     try:
         if _is_safetensors(path):
             with safetensors.safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
-            return _without_prefixes(safetensors.torch.load_file(path)), metadata
-        with torch.serialization.safe_globals(_HARMLESS):
+            return _checked(_without_prefixes(safetensors.torch.load_file(path)), path), metadata
+        with torch.serialization.safe_globals(_HARMLESS), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols, which are not the user's business
             data = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except WeightsError:
+        raise
+    except Exception as error:  # a damaged file makes the readers fail in many ways, and all mean the same
         raise WeightsError(f"{path}: {_reason(error)}") from None
-    except (safetensors.SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError, struct.error) as error:
-        raise WeightsError(f"{path}: is no checkpoint that can be read ({_first_line(error)})") from None
-    return _without_prefixes(_unwrap(data, path, ema)), {}
+    return _checked(_without_prefixes(_unwrap(data, path, ema)), path), {}
 
 
 def write_state(state: State, path: str | Path, metadata: dict[str, str]) -> None:
@@ -61,11 +66,15 @@ def write_state(state: State, path: str | Path, metadata: dict[str, str]) -> Non
         raise WeightsError(f"{path}: the suffix {path.suffix!r} is not one of .safetensors, .pth, .pt")
     beside = path.with_name(path.name + ".tmp")
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    if path.suffix == ".safetensors":
-        safetensors.torch.save_file(contiguous, beside, metadata=metadata)
-    else:
-        torch.save(contiguous, beside)
-    beside.replace(path)
+    try:
+        if path.suffix == ".safetensors":
+            safetensors.torch.save_file(contiguous, beside, metadata=metadata)
+        else:
+            torch.save(contiguous, beside)
+        beside.replace(path)
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+        beside.unlink(missing_ok=True)
+        raise WeightsError(f"{path}: can't be written ({_first_line(error)})") from None
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -77,42 +86,55 @@ def _is_safetensors(path: Path) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    first = _first_line(error)
-    if "Unsupported global" in str(error) or "weights_only" in str(error).lower():
-        name = next((word for word in str(error).split() if "." in word and word.isidentifier() is False), "")
-        return f"holds Python objects beside tensors, which may run code when read; it is not loaded ({first or name})"
-    return f"is no checkpoint that can be read ({first})"
+    found = re.search(r"Unsupported (?:global|class|operand)[^\n]*", str(error))
+    if found or isinstance(error, pickle.UnpicklingError):
+        what = f" ({_plain_text(found[0])})" if found else ""
+        return f"holds more than tensors, or is damaged; what may run code when read is not loaded{what}"
+    return f"is no checkpoint that can be read ({_first_line(error)})"
 
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0][:160] if lines else type(error).__name__
+    return _plain_text(lines[0]) if lines else type(error).__name__
+
+
+def _plain_text(text: str) -> str:
+    return "".join(letter for letter in re.sub(r"\x1b\[[0-9;]*m", "", text) if letter.isprintable())[:160]
 
 
 def _unwrap(data: Any, path: Path, ema: bool) -> State:
     names = (*_AVERAGED, *_WRAPPERS) if ema else (*_WRAPPERS, *_AVERAGED)
-    for _ in range(4):
-        if not isinstance(data, Mapping):
-            break
-        inner = next((data[name] for name in names if isinstance(data.get(name), Mapping)), None)
-        if inner is None:
-            break
-        data = inner
-    tensors = (
-        {str(name): value for name, value in data.items() if isinstance(value, Tensor)}
-        if isinstance(data, Mapping)
-        else {}
-    )
+    tensors = _tensors_of(data, names, depth=4)
     if not tensors:
         raise WeightsError(f"{path}: holds no tensors by name, at the top or under {', '.join(names)}")
     return tensors
 
 
+def _tensors_of(data: Any, names: tuple[str, ...], depth: int) -> State:
+    """The tensors under the first of the names that holds any, or else those at the top."""
+    if not isinstance(data, Mapping) or depth == 0:
+        return {}
+    for name in names:
+        inner = _tensors_of(data.get(name), names, depth - 1)
+        if inner:
+            return inner
+    return {str(name): value for name, value in data.items() if isinstance(value, Tensor)}
+
+
 def _without_prefixes(state: State) -> State:
-    """Without what wrappers for parallel, compiled or averaged training put before every name."""
+    """Without what wrappers for parallel, compiled or averaged training put before every name, or nearly every."""
     state = {name: tensor for name, tensor in state.items() if name != "n_averaged"}
     while True:
-        prefix = next((p for p in _PREFIXES if state and all(name.startswith(p) for name in state)), None)
-        if prefix is None:
+        counts = {prefix: sum(name.startswith(prefix) for name in state) for prefix in _PREFIXES}
+        prefix = max(counts, key=lambda p: counts[p])
+        if 2 * counts[prefix] <= len(state):
             return state
-        state = {name[len(prefix) :]: tensor for name, tensor in state.items()}
+        state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+
+
+def _checked(state: State, path: Path) -> State:
+    """Plain numbers only: what copying would cut or can't do is refused."""
+    for name, tensor in state.items():
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
+            raise WeightsError(f"{path}: {name} is a {tensor.dtype} tensor of {tensor.layout}; take plain weights")
+    return state

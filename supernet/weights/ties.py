@@ -59,6 +59,9 @@ def _qkv(theirs: str, layout: Layout, heads: int = 1) -> Tie:
 
 
 def _efficientformer(spec: NetSpec) -> Iterator[Tie]:
+    kinds = [isinstance(block, TokenAttentionBlock) for stage in spec.stages for block in stage.blocks]
+    if kinds != sorted(kinds) or any(kinds[: -len(spec.stages[-1].blocks) or None]):
+        raise ValueError("timm's EfficientFormer has attention at the end of the last stage only; use names='own'")
     yield from _pairs(stem__conv1__conv="stem.conv1", stem__conv1__norm="stem.norm1")
     yield from _pairs(stem__conv2__conv="stem.conv2", stem__conv2__norm="stem.norm2")
     for s, stage in enumerate(spec.stages):
@@ -134,7 +137,7 @@ def _iformer(spec: NetSpec) -> Iterator[Tie]:
 
 
 def _depthwise(index: int) -> Iterator[Tie]:
-    convs = _conv_norms("c", "bn", spatial="0", expand="1", project="3")
+    convs = _conv_norms("c", "bn", mix="0", expand="1", project="3")
     yield from _all_under("ffn.body.", f"{index}.mixer.module.", convs)
     yield Tie(("ffn.scale",), f"{index}.mixer.gamma")
 

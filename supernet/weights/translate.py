@@ -31,14 +31,26 @@ class Translation:
     def to_theirs(self) -> State:
         return {name: _join([self.own[part] for part in parts], tie) for name, (tie, parts) in self.groups.items()}
 
-    def to_own(self, state: Mapping[str, Tensor]) -> State:
-        """What of `state` has a counterpart here. Shapes may differ from ours: adapting is the loader's business."""
+    def to_own(self, state: Mapping[str, Tensor]) -> tuple[State, dict[str, list[int]]]:
+        """What of `state` has a counterpart here; and the names of theirs that can't be taken apart, with our shapes.
+
+        Single tensors may differ from ours in shape: adapting them is the loader's business.
+        """
         found: State = {}
+        unfit: dict[str, list[int]] = {}
         for name, (tie, parts) in self.groups.items():
             if name in state:
                 sizes = [self.own[part].shape[0] if self.own[part].ndim else 0 for part in parts]
-                found.update(zip(parts, _split(state[name], sizes, tie), strict=True))
-        return found
+                pieces = _split(state[name], sizes, tie)
+                if pieces is None:
+                    unfit[name] = list(_join([self.own[part] for part in parts], tie).shape)
+                else:
+                    found.update(zip(parts, pieces, strict=True))
+        return found, unfit
+
+    def parts_of(self, names: Iterable[str]) -> set[str]:
+        """Ours that make up these of theirs."""
+        return {part for name in names for part in self.groups[name][1]}
 
 
 def _longest_prefix(name: str, by_prefix: Mapping[str, Tie]) -> tuple[str, Tie]:
@@ -60,13 +72,13 @@ def _join(parts: list[Tensor], tie: Tie) -> Tensor:
     return torch.cat([part.unflatten(0, (tie.heads, -1)) for part in parts], dim=1).flatten(0, 1)
 
 
-def _split(tensor: Tensor, sizes: list[int], tie: Tie) -> list[Tensor]:
+def _split(tensor: Tensor, sizes: list[int], tie: Tie) -> list[Tensor] | None:
     if tie.layout == "channels_last":
-        return [tensor.permute(0, 3, 1, 2)]
-    if len(sizes) == 1 or tensor.ndim == 0:
+        return [tensor.permute(0, 3, 1, 2)] if tensor.ndim == 4 else None
+    if len(sizes) == 1 or (tensor.ndim == 0 and not any(sizes)):
         return [tensor] * len(sizes)
-    if tensor.shape[0] != sum(sizes):
-        return [tensor] * len(sizes)  # doesn't fit, as the loader will say
+    if tensor.ndim == 0 or tensor.shape[0] != sum(sizes):
+        return None
     if tie.layout == "rows":
         return list(tensor.split(sizes))
     by_head = tensor.unflatten(0, (tie.heads, -1)).split([size // tie.heads for size in sizes], dim=1)
