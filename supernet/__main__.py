@@ -11,8 +11,8 @@ from pathlib import Path
 
 from .describing import count_json, count_table, description, listing, listing_table
 from .drawing import draw
-from .options import SpecError
-from .reading import load_spec, printable
+from .options import SpecError, printable
+from .reading import load_spec
 
 _SPEC_HELP = "a published name (see `list`) or a YAML file"
 
@@ -29,7 +29,7 @@ def _show(args: argparse.Namespace) -> int:
         try:
             Path(args.svg).write_text(draw(name, spec), encoding="utf-8")
         except OSError as error:
-            raise SpecError(args.svg, f"can't be written: {error.strerror}") from None
+            raise SpecError(printable(args.svg) or "''", f"can't be written: {error.strerror}") from None
     print(description(name, spec))
     if args.svg is not None:
         print(f"\ndrawn in {args.svg}")

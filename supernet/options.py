@@ -79,7 +79,7 @@ Stride = Annotated[int, Limit(1, 2)]
 LayerScale = Annotated[float, Limit(0, 1)] | None
 
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of everything in a spec. A subclass that stands in a list of alternatives has a tag, its `kind`."""
 
     def __post_init__(self) -> None:
@@ -193,6 +193,11 @@ def show(value: object) -> str:
         return f"a number of {value.bit_length()} bits"
     text = repr(value).encode("utf-8", "backslashreplace").decode("utf-8").replace("\n", " ")
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def printable(text: str) -> str:
+    """A name from a user or a file, on one line whatever it is."""
+    return text if text.isprintable() and len(text) <= 300 else show(text)
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

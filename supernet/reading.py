@@ -11,7 +11,7 @@ import msgspec
 from .blocks import BLOCKS, Block
 from .downsamples import DOWNSAMPLES, Downsample
 from .heads import HEADS, Head
-from .options import Kind, Options, SpecError, did_you_mean, field_hints, show
+from .options import Kind, Options, SpecError, did_you_mean, field_hints, printable, show
 from .plain_yaml import parse_yaml, read_yaml, write_yaml
 from .spec import MAX_BLOCKS, NetSpec
 from .stems import STEMS, Stem
@@ -65,12 +65,22 @@ def save_spec(spec: NetSpec, path: str | Path) -> None:
 
 def format_spec(spec: NetSpec) -> str:
     """The canonical YAML: defaults left out, equal neighbours among the blocks written once with `repeat`."""
-    data = msgspec.to_builtins(spec)
-    data["stages"] = [{"width": stage["width"]} | stage for stage in data["stages"]]
+    data = _plain(spec)
     for stage in data["stages"]:
         stage["blocks"] = _fold_repeats(stage.pop("blocks"))
-    resolution = data.pop("resolution", 224)
-    return write_yaml({"family": data.pop("family"), "resolution": resolution} | data)
+    data.pop("resolution", None)
+    return write_yaml({"family": data.pop("family"), "resolution": _plain(spec.resolution)} | data)
+
+
+def _plain(value: Any) -> Any:
+    """Dictionaries and lists of what YAML knows."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if not isinstance(value, Options):
+        return value
+    tag = {"kind": value.kind_name()} if isinstance(value, Kind) else {}
+    fields = ((field, getattr(value, field.name)) for field in msgspec.structs.fields(value))
+    return tag | {field.name: _plain(v) for field, v in fields if field.required or v != field.default}
 
 
 def _find(name_or_path: str | Path) -> Path:
@@ -196,8 +206,3 @@ def _fold_repeats(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _join(path: str, name: object) -> str:
     part = name if isinstance(name, str) and name.isidentifier() else show(name)
     return f"{path}.{part}" if path else part
-
-
-def printable(text: str) -> str:
-    """On one line, whatever a user or a file put into it."""
-    return text if text.isprintable() and len(text) <= 300 else show(text)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def uniform(name: str, count: int) -> np.ndarray:
@@ -67,6 +67,31 @@ def images(batch: int, height: int, width: int) -> Tensor:
     coarse = coarse.repeat(32, axis=2).repeat(32, axis=3)[:, :, :height, :width]
     whole = uniform("input/global", batch * 3).reshape(batch, 3, 1, 1)
     return torch.from_numpy((1.5 * (2 * fine - 1) + 2 * (2 * coarse - 1) + 2 * (2 * whole - 1)).astype(np.float32))
+
+
+@torch.no_grad()
+def lived_in(net: nn.Module) -> nn.Module:
+    """Norms, layer scales and tables as training might leave them: no value is 0, 1 or 1e-5, every branch counts."""
+    generator = torch.Generator().manual_seed(0)
+
+    def fill(tensor: Tensor, low: float, high: float) -> None:
+        tensor.copy_(torch.empty(tensor.shape).uniform_(low, high, generator=generator))
+
+    for name, tensor in (*net.named_parameters(), *net.named_buffers()):
+        leaf = name.rpartition(".")[2]
+        if leaf == "scale":
+            fill(tensor, 0.3, 0.8)
+        elif leaf == "table":
+            fill(tensor, -0.5, 0.5)
+        elif leaf == "running_mean":
+            fill(tensor, -0.3, 0.3)
+        elif leaf == "running_var":
+            fill(tensor, 0.5, 1.5)
+        elif leaf == "weight" and tensor.ndim == 1:
+            fill(tensor, 0.7, 1.3)
+        elif leaf == "bias":
+            fill(tensor, -0.2, 0.2)
+    return net
 
 
 def gain_of(name: str) -> float:

@@ -23,7 +23,7 @@ def random_block(r: random.Random) -> Block:
     scale = r.choice((None, 1e-5, 0.1))
     return r.choice(
         (
-            lambda: Pooling(kernel=kernel, expand=expand, layer_scale=scale),
+            lambda: Pooling(kernel=r.choice((kernel, 9)), expand=expand, layer_scale=scale),
             lambda: TokenAttentionBlock(heads=heads, key_width=4, value_width=r.choice((4, 6)), expand=expand),
             lambda: ConvFfn(kernel=kernel, expand=expand, layer_scale=scale),
             lambda: AttentionFfn(
@@ -50,14 +50,24 @@ def random_block(r: random.Random) -> Block:
 
 
 def random_stem(r: random.Random) -> Stem:
-    width, kernel, strides = r.choice((8, 12, 16)), r.choice((3, 5)), r.choice(((2, 2), (2, 1), (1, 1)))
+    width, kernel, strides = r.choice((4, 8, 12, 16)), r.choice((3, 5)), r.choice(((2, 2), (2, 1), (1, 1)))
     return r.choice(
         (
             lambda: ConvStem(
-                width=width, kernel=kernel, strides=strides, act=r.choice(("relu", "gelu")), last_act=r.random() < 0.5
+                width=width,
+                kernel=kernel,
+                strides=strides,
+                act=r.choice(("relu", "gelu", "hardswish")),
+                last_act=r.random() < 0.5,
             ),
             lambda: ExpandStem(width=width, kernel=kernel, strides=strides),
-            lambda: MbConvStem(width=width, kernel=kernel, depth=r.choice((0, 1, 2)), fused=r.choice((True, False))),
+            lambda: MbConvStem(
+                width=width,
+                kernel=kernel,
+                depth=r.choice((0, 1, 2)),
+                fused=r.choice((True, False)),
+                strides=r.choice(((1,), (2,))),
+            ),
         )
     )()
 
@@ -85,7 +95,7 @@ def random_spec(r: random.Random) -> NetSpec:
         stages = []
         for index in range(r.choice((1, 2, 3))):
             down = random_downsample(r) if index or r.random() < 0.3 else None
-            width = r.choice((8, 12, 16, 20)) if down else (stages[-1].width if stages else stem.width)
+            width = r.choice((6, 8, 12, 16, 20)) if down else (stages[-1].width if stages else stem.width)
             blocks = tuple(random_block(r) for _ in range(r.choice((0, 1, 2, 3))))
             stages.append(Stage(width=width, downsample=down, blocks=blocks, position_table=r.random() < 0.2))
         try:

@@ -66,7 +66,10 @@ def test_check(capsys, tmp_path):
     [
         (["show", "iformer_n"], "error: iformer_n: no published network has this name, did you mean 'iformer_"),
         (["show", "no/such.yaml"], "error: no/such.yaml: there is no such file"),
-        (["count", "."], "error: "),
+        (["count", "."], "error: .: "),
+        (["count", "./"], "error: ./: is a directory"),
+        (["show", "x" * 300], "error: xxx"),
+        (["show", "iformer_t", "--svg", ""], "error: '': can't be written"),
         (
             ["show", "iformer_t", "--svg", "no/such/folder/x.svg"],
             "error: no/such/folder/x.svg: can't be written: No such",
@@ -93,6 +96,11 @@ def test_process():
     assert run("lists").returncode == 2
     failed = run("show", "iformer_n")
     assert (failed.returncode, failed.stdout, failed.stderr.count("\n")) == (2, "", 1)
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "supernet", "list"]
+        no_space = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    assert no_space.returncode == 2
+    assert no_space.stderr == "error: the output can't be written: No space left on device\n"
     listing = subprocess.Popen(
         [sys.executable, "-m", "supernet", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
     )

@@ -15,6 +15,7 @@ from supernet import build, load_spec, load_weights, published_names
 IN_TIMM = [name for name in published_names() if not name.startswith("inception")]
 ONE_A_FAMILY = ("efficientformer_l1", "efficientformerv2_s0", "iformer_t", "lowformer_b0")
 OTHER_SIZES = [
+    ("efficientformer_l1", (216, 224)),  # timm's takes what ends in a map of 7x7
     ("efficientformerv2_s0", (256, 256)),
     ("efficientformerv2_s1", (160, 160)),
     ("efficientformerv2_s0", (224, 192)),

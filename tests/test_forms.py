@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 import torch
+from filling import lived_in
 from msgspec.structs import replace
 
 from supernet import build, load_spec, set_drop_path
@@ -29,7 +30,7 @@ def shortened(spec):
 @pytest.fixture(params=SIZES)
 def net(request):
     spec = shortened(load_spec(request.param))
-    return build(spec.with_(resolution=SIZES[request.param], num_classes=10)).eval()
+    return lived_in(build(spec.with_(resolution=SIZES[request.param], num_classes=10))).eval()
 
 
 def some_images(net, batch=2):
@@ -123,6 +124,22 @@ def test_weights_may_change_after_eval():
             if name.endswith("bias.table"):
                 parameter.add_(torch.randn_like(parameter))
         assert not torch.allclose(net(x), before)
+
+
+@pytest.mark.parametrize("name", ["efficientformer_l1", "efficientformerv2_s0", "inception_iformer_small"])
+@torch.no_grad()
+def test_built_without_memory(name):
+    """Made on the meta device and filled later, by assignment or in place, it gives the same answers."""
+    spec = load_spec(name).with_(resolution=64)
+    net = lived_in(build(spec)).eval()
+    x = some_images(net)
+    with torch.device("meta"):
+        assigned, filled = build(spec).eval(), build(spec).eval()
+    assigned.load_state_dict(net.state_dict(), assign=True)
+    filled = filled.to_empty(device="cpu")
+    filled.load_state_dict(net.state_dict())
+    assert torch.equal(assigned(x), net(x))
+    assert torch.equal(filled(x), net(x))
 
 
 def test_drop_path():

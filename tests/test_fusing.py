@@ -4,8 +4,9 @@ import random
 
 import pytest
 import torch
-from filling import images
+from filling import images, lived_in
 from random_specs import random_spec
+from timm.layers import freeze_batch_norm_2d
 from torch import nn
 
 from supernet import build, fuse, load_spec
@@ -19,24 +20,10 @@ ONE_A_FAMILY = (
 )
 
 
-def lived_in(net):
-    """Batch-norm statistics and affine values as training leaves them: nothing is 0 or 1."""
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            for tensor, low, high in (
-                (module.running_mean, -0.3, 0.3),
-                (module.running_var, 0.5, 1.5),
-                (module.weight, 0.7, 1.3),
-                (module.bias, -0.2, 0.2),
-            ):
-                nn.init.uniform_(tensor, low, high)
-    return net.eval()
-
-
 @pytest.mark.parametrize("name", ONE_A_FAMILY)
 @torch.no_grad()
 def test_outputs_stay(name):
-    net = lived_in(build(load_spec(name)))
+    net = lived_in(build(load_spec(name))).eval()
     x = images(2, 224, 224)
     before = net(x)
     fused = fuse(net)
@@ -50,7 +37,38 @@ def test_outputs_stay(name):
 @torch.no_grad()
 def test_random(seed):
     spec = random_spec(random.Random(seed))
-    net = lived_in(build(spec).double())
+    net = lived_in(build(spec)).double().eval()
     x = torch.randn(2, spec.in_chans, *spec.size, dtype=torch.float64)
     before = net(x)
     assert (fuse(net)(x) - before).abs().max() <= 1e-9 * max(1.0, float(before.abs().max()))
+
+
+@pytest.mark.parametrize(
+    "converted", [nn.SyncBatchNorm.convert_sync_batchnorm, freeze_batch_norm_2d], ids=["synchronised", "frozen"]
+)
+@pytest.mark.parametrize("name", ["iformer_m_distilled", "inception_iformer_small"])
+@torch.no_grad()
+def test_other_batch_norms(converted, name):
+    """Training on several devices and fine-tuning leave other classes of batch norm behind."""
+    net = lived_in(build(load_spec(name).with_(resolution=64))).eval()
+    x = images(2, 64, 64)
+    before = net(x)
+    fused = fuse(converted(net).eval())
+    assert (fused(x) - before).abs().max() <= 1e-4 * max(1.0, float(before.abs().max()))
+    assert not any("BatchNorm" in type(module).__name__ for module in fused.stages.modules())
+
+
+@torch.no_grad()
+def test_norms_that_cannot_be_folded():
+    net = build(load_spec("iformer_t"))
+    net.stem.conv1.norm = nn.GroupNorm(1, 16)
+    with pytest.raises(ValueError, match="a GroupNorm can't be folded"):
+        fuse(net)
+
+
+@torch.no_grad()
+def test_maps_without_pooling():
+    net = lived_in(build(load_spec("efficientformerv2_s0").with_(resolution=64))).eval()
+    net.reset_classifier(0, "")
+    x = images(1, 64, 64)
+    assert torch.allclose(fuse(net)(x), net(x), atol=1e-4)

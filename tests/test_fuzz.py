@@ -9,9 +9,28 @@ from test_reading import TINY
 from supernet import SpecError, build, count, format_spec, load_spec, published_names
 from supernet.__main__ import main
 
-WORDS = ("0", "-1", "1e9", "1e-3", ".nan", ".inf", "true", "null", "''", "[]", "{}", "[1, 2]", "2026-11-20", "0x10",
-         "kernel", "conv", "inception", "99999999999999999999", "1.5", "!!binary aGk=", "&a 1", "*a", "<<", "\t", "?",
-         "attention", "batch", "1_000", "0o7", "~", "é", "|", ">", "%", "@", "`", "repeat: 3", "stride: 2")  # fmt: skip
+WORDS = (
+    *(
+        "0",
+        "-1",
+        "1e9",
+        "1e-3",
+        ".nan",
+        ".inf",
+        "true",
+        "null",
+        "''",
+        "[]",
+        "{}",
+        "[1, 2]",
+        "2026-11-20",
+        "0x10",
+        "1.5",
+    ),
+    *("kernel", "conv", "inception", "attention", "batch", "repeat: 3", "stride: 2", "1_000", "0o7", "~", "é"),
+    *("99999999999999999999", "0x" + 5000 * "f", 5000 * "9", '"a\\nb"', '"\\ud800"', "!!binary aGk=", "!!bool x"),
+    *("!!timestamp x", "&a 1", "*a", "<<", "\t", "?", "|", ">", "%", "@", "`"),
+)
 
 
 def mutated(text, r):

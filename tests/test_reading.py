@@ -1,12 +1,16 @@
 """Specs as YAML: the exact way there and back, and errors a person can act on."""
 
+import pickle
 import random
+import re
 
+import numpy as np
 import pytest
 import yaml
 from random_specs import random_spec
 
-from supernet import NetSpec, SpecError, format_spec, load_spec, parse_spec, published_names, save_spec
+from supernet import SpecError, format_spec, load_spec, parse_spec, published_names, save_spec
+from supernet.blocks.ffn import DepthwiseBlock
 from supernet.reading import NETWORKS
 
 TINY = """\
@@ -193,12 +197,115 @@ def test_names_and_paths(tmp_path):
         load_spec(large)
 
 
-def test_python_and_yaml_follow_the_same_rules():
-    with pytest.raises(SpecError, match="resolution: 8 is not a number from 16 to 4,096"):
-        load_spec("iformer_t").with_(resolution=8)
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"resolution": 8}, "resolution: 8 is not a number from 16 to 4,096"),
+        ({"resolution": (224, 224, 224)}, r"resolution: \(224, 224, 224\) can't stand here"),
+        ({"num_classes": 10.5}, "num_classes: 10.5 can't stand here: expected a whole number"),
+        ({"num_classes": "10"}, "num_classes: '10' can't stand here: expected a whole number"),
+        ({"distilled": "no"}, "distilled: 'no' can't stand here: expected true or false"),
+        ({"stem": None}, "stem: None can't stand here"),
+        ({"stages": ()}, "stages: 0 stages are not from 1 to 8"),
+        ({"family": "lowformer"}, "stem.kind: 'expand' is not a part of this family"),
+    ],
+)
+def test_python_and_yaml_follow_the_same_rules(changes, expected):
+    with pytest.raises(SpecError, match=expected):
+        load_spec("iformer_t").with_(**changes)
+
+
+def test_equal_values_are_equal_specs():
+    spec = load_spec("iformer_t")
+    same = spec.with_(stages=list(spec.stages), num_classes=np.int64(1000), resolution=[224, 224])
+    assert same == spec
+    assert hash(same) == hash(spec)
+    assert format_spec(same) == format_spec(spec)
+    assert DepthwiseBlock(kernel=np.int32(3), expand=np.float32(2), layer_scale=None) == DepthwiseBlock(
+        kernel=3, expand=2
+    )
     with pytest.raises(SpecError, match="has no second classifier"):
         load_spec("lowformer_b0").with_(distilled=True)
-    assert isinstance(load_spec("iformer_t"), NetSpec)
+
+
+def test_errors_travel_between_processes():
+    error = SpecError("stages[0]", "is wrong")
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert (str(again), again.path, again.message) == (str(error), error.path, error.message)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("{kind: convs, width: 8, kernel: 3, act: gelu}", "{kind: mbconv, width: 8192, kernel: 31, depth: 16}", "stem"),
+        ("num_classes: 5", "num_classes: 1000000", "head"),
+        ("resolution: 32", "resolution: 4096", "stages[0].position_table"),
+    ],
+)
+def test_every_part_counts_towards_the_limit(old, new, expected):
+    text = TINY.replace(old, new).replace(
+        "{kind: norm_pool, norm: batch}", "{kind: conv_pool, map_width: 8, vector_width: 8192}"
+    )
+    text = text.replace("- width: 8\n", f"- width: {8192 if 'stem' in expected else 2048}\n  position_table: true\n", 1)
+    text = text.replace("stem: {kind: convs, width: 8,", "stem: {kind: convs, width: 2048,")
+    text = "".join(line for line in text.splitlines(keepends=True) if "attention_ffn" not in line)
+    with pytest.raises(SpecError, match=re.escape(expected) + ": .* billion parameters are here"):
+        parse_spec(text)
+
+
+def test_attention_that_would_take_all_memory():
+    text = TINY.replace("resolution: 32", "resolution: 1024").replace("heads: 2,", "heads: 128,")
+    with pytest.raises(SpecError, match="attention of 64x64 to 64x64 positions with 128 heads makes 16,777,216 pairs"):
+        parse_spec(text)
+    detection = load_spec("efficientformerv2_s0").with_(resolution=(800, 1344))
+    assert detection.size == (800, 1344)
+
+
+def test_group_norm_of_one_value():
+    text = TINY.replace("- width: 16", "- width: 1").replace("resolution: 32", "resolution: 16")
+    block = "{kind: conv_attention, heads: 1, head_width: 1, kernel: 3, stride: 1, mlp_expand: 1, local_kernel: 3, "
+    text = text.replace("{kind: conv, kernel: 3, expand: 2}", block + "local_expand: 1, local_fused: true}")
+    text = text.split("  - {kind: attention_ffn")[0] + "head: {kind: norm_pool, norm: batch}\n"
+    parse_spec(text)
+    with pytest.raises(SpecError, match="group norm over a single value"):
+        parse_spec(
+            text.replace("act: gelu}", "act: gelu, strides: [2, 2]}")
+            .replace("resolution: 16", "resolution: 16")
+            .replace(
+                "head:",
+                "- width: 1\n  downsample: {kind: conv, kernel: 3, bias: true}\n  blocks:\n  - "
+                + block
+                + "local_expand: 1, local_fused: true}\nhead:",
+            )
+        )
+
+
+def test_yaml_of_today():
+    """What YAML 1.1 reads as eight, ninety and yes is none of these."""
+    for number in ("010", "1:30", "0x10", "1_0"):
+        with pytest.raises(SpecError, match=f"num_classes: '{number}' can't stand here"):
+            parse_spec(TINY.replace("num_classes: 5", f"num_classes: {number}"))
+    with pytest.raises(SpecError, match="distilled: 'yes' can't stand here"):
+        parse_spec(TINY + "distilled: yes\n")
+
+
+def test_files_beside_names(tmp_path, monkeypatch):
+    """A slash or a suffix makes a file; a bare word is a published name first."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine", "UP.YAML", "iformer_t"):
+        (tmp_path / name).write_text(TINY)
+        assert load_spec(f"./{name}") == load_spec(tmp_path / name) == parse_spec(TINY)
+    assert load_spec("mine") == parse_spec(TINY)
+    assert load_spec("iformer_t") != parse_spec(TINY)
+    for name, expected in (
+        ("x" * 300, "File name too long"),
+        ("a\0b", "no published network"),
+        ("a\nb", "no published network"),
+        ("", "no"),
+    ):
+        with pytest.raises(SpecError, match=expected) as caught:
+            load_spec(name)
+        assert "\n" not in str(caught.value)
 
 
 def test_plain_yaml_readers_agree():

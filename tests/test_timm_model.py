@@ -11,7 +11,7 @@ from filling import filled_state, gain_of, images
 from timm.data import resolve_data_config
 from timm.optim import create_optimizer_v2
 
-from supernet import SpecError, build, load_spec, load_weights, save_spec, save_weights
+from supernet import SpecError, WeightsError, build, load_spec, load_weights, save_spec, save_weights
 
 NAMES = ("efficientformer_l1", "efficientformerv2_s0", "iformer_t", "inception_iformer_small", "lowformer_b0")
 
@@ -70,6 +70,10 @@ def test_options(tmp_path):
         slimformer("iformer_n")
     with pytest.raises(ValueError, match="slimformer needs a spec"):
         timm.create_model("slimformer")
+    assert slimformer("iformer_t", output_stride=32).num_classes == 1000
+    with pytest.raises(ValueError, match="output_stride 8 is not 32"):
+        slimformer("iformer_t", output_stride=8)
+    assert slimformer("iformer_t").pretrained_cfg["fixed_input_size"] is False
     with pytest.raises(TypeError, match="drop_pathrate"):
         slimformer("iformer_t", drop_pathrate=0.1)
 
@@ -97,16 +101,22 @@ def test_optimiser_groups(name):
     )
 
 
-@pytest.mark.parametrize("classes", [1000, 5])
-def test_pretrained_file(classes, tmp_path):
-    """timm's way of naming local weights; another number of classes leaves the classifier fresh."""
+@pytest.mark.parametrize("options", [{}, {"num_classes": 5}, {"img_size": 160}, {"in_chans": 1}])
+def test_pretrained_file(options, tmp_path, caplog):
+    """timm's way of naming local weights follows the rules of `load_weights`, and says what it changed."""
     net = build(load_spec("efficientformerv2_s0"))
     save_weights(net, tmp_path / "w.safetensors")
     overlay = {"file": str(tmp_path / "w.safetensors")}
-    ours = slimformer("efficientformerv2_s0", pretrained=True, pretrained_cfg_overlay=overlay, num_classes=classes)
-    assert torch.equal(ours.stem.conv1.conv.weight, net.stem.conv1.conv.weight)
+    ours = slimformer("efficientformerv2_s0", pretrained=True, pretrained_cfg_overlay=overlay, **options)
+    assert torch.equal(ours.stem.conv2.conv.weight, net.stem.conv2.conv.weight)
+    classes = options.get("num_classes", 1000)
     assert ours.head.classifier.second.weight.shape == (classes, 176)
     assert torch.equal(ours.head.classifier.second.weight, net.head.classifier.second.weight) == (classes == 1000)
+    said = {"num_classes": "classifier reset", "img_size": "tables interpolated", "in_chans": "3 to 1 input channels"}
+    assert all(said[option] in caplog.text for option in options)
+    wrong = load_spec("efficientformerv2_s0").with_(distilled=False)
+    with pytest.raises(WeightsError, match="set `distilled: true`"):
+        slimformer(wrong, pretrained=True, pretrained_cfg_overlay=overlay)
 
 
 def test_new_classifier_is_saved_as_such(tmp_path):

@@ -7,15 +7,17 @@ import pickle
 import random
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import timm
 import torch
 from filling import filled_state, images
 from random_specs import random_spec
+from test_reading import TINY
 from torch.nn import functional as F
 
-from supernet import WeightsError, build, fuse, load_spec, load_weights, save_weights
+from supernet import WeightsError, build, fuse, load_spec, load_weights, parse_spec, save_weights
 from supernet.layers import PositionBias
 from supernet.weights.ties import timm_ties
 from supernet.weights.translate import Translation
@@ -197,6 +199,130 @@ def test_what_does_not_fit_is_listed(tmp_path):
     assert "1 not in the network" in str(report)
 
 
+def changed_file(net, path, **changes):
+    """What `save_weights` writes, with some tensors replaced, or left out where None."""
+    save_weights(net, path)
+    state = torch.load(path, weights_only=True) | changes
+    torch.save({name: tensor for name, tensor in state.items() if tensor is not None}, path)
+    return path
+
+
+def test_joined_tensors_of_another_shape(tmp_path):
+    """A third of the rows of a joint query, key and value must not become all three."""
+    net = build(load_spec("inception_iformer_small"))
+    name = "blocks1.0.attn.low_mixer.qkv.weight"
+    path = changed_file(net, tmp_path / "w.pth", **{name: torch.zeros(32, 32), "pos_embed1": torch.zeros(1, 3136, 96)})
+    with pytest.raises(WeightsError) as caught:
+        load_weights(build(net.spec), path)
+    assert (
+        f"2 of another shape: pos_embed1 (1x3136x96 in the file, 1x56x56x96 here), {name} (32x32 in the file, 96x32"
+        in str(caught.value)
+    )
+    assert "missing" not in str(caught.value)
+
+
+def test_another_network_of_the_family(tmp_path):
+    save_weights(build(load_spec("iformer_m")), tmp_path / "m.safetensors")
+    with pytest.raises(WeightsError, match=r"150 not in the network.* 330 of another shape"):
+        load_weights(build(load_spec("iformer_t")), tmp_path / "m.safetensors")
+    report = load_weights(build(load_spec("iformer_t")), tmp_path / "m.safetensors", strict=False)
+    assert not any("input channels" in line for line in report.changed)
+    assert any(text.startswith("stem.conv1.conv.weight (24x3x5x5 in the file, 16x3x5x5") for text in report.misshapen)
+
+
+def test_other_heads_with_equal_shapes(tmp_path):
+    """Two heads of 32 and one of 64 have tensors of equal shape; the spec in the file tells them apart."""
+    net = build(load_spec("lowformer_b0"))
+    save_weights(net, tmp_path / "w.safetensors", names="own")
+    stages = list(net.spec.stages)
+    block = msgspec.structs.replace(stages[2].blocks[0], heads=1, head_width=64)
+    stages[2] = msgspec.structs.replace(stages[2], blocks=(block, *stages[2].blocks[1:]))
+    other = build(net.spec.with_(stages=tuple(stages)))
+    with pytest.raises(WeightsError, match=r"written for other attention heads: stages\[2\].blocks\[0\].head"):
+        load_weights(other, tmp_path / "w.safetensors")
+    assert len(load_weights(other, tmp_path / "w.safetensors", strict=False).other_network) == 2
+
+
+def test_other_windows_are_told(tmp_path):
+    net = build(load_spec("iformer_t"))
+    save_weights(net, tmp_path / "w.safetensors")
+    stages = list(net.spec.stages)
+    blocks = tuple(
+        msgspec.structs.replace(block, window=7) if hasattr(block, "window") else block for block in stages[2].blocks
+    )
+    stages[2] = msgspec.structs.replace(stages[2], blocks=blocks)
+    report = load_weights(build(net.spec.with_(stages=tuple(stages))), tmp_path / "w.safetensors")
+    assert report.changed[0] == "the file's network differs: stages[2].blocks[6].window is None there, 7 here"
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda state: {"model": state, "ema": {"decay": 0.99}},
+        lambda state: {"model": state, "model_ema": {}},
+        lambda state: {
+            "state_dict": {"model." + name: t for name, t in state.items()} | {"loss.weight": torch.ones(3)}
+        },
+        lambda state: {"_orig_mod.module." + name: t for name, t in state.items()},
+    ],
+    ids=["settings of averaging", "no averages", "lightning", "compiled and parallel"],
+)
+def test_wrappers(wrapped, tmp_path):
+    net = some_weights(build(load_spec("iformer_t")))
+    torch.save(wrapped(net.state_dict()), tmp_path / "w.ckpt")
+    again = build(net.spec)
+    report = load_weights(again, tmp_path / "w.ckpt", strict=False)
+    assert report.unexpected in ([], ["loss.weight"])
+    assert report.missing == []
+    assert same(net.state_dict(), again.state_dict())
+
+
+def test_attention_in_places_timm_does_not_know(tmp_path):
+    spec = load_spec("efficientformer_l1").with_(resolution=64)
+    last = spec.stages[3]
+    shuffled = msgspec.structs.replace(last, blocks=last.blocks[::-1])
+    net = some_weights(build(spec.with_(stages=(*spec.stages[:3], shuffled))))
+    with pytest.raises(ValueError, match="attention at the end of the last stage only"):
+        save_weights(net, tmp_path / "w.safetensors")
+    save_weights(net, tmp_path / "w.safetensors", names="own")
+    again = build(net.spec)
+    load_weights(again, tmp_path / "w.safetensors")
+    assert same(net.state_dict(), again.state_dict())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_damaged_files(suffix, tmp_path):
+    """A flipped byte in the structure of a file: a clear error or a whole network, never anything else."""
+    spec = parse_spec(TINY)
+    save_weights(build(spec), tmp_path / f"whole{suffix}", names="own")
+    whole = (tmp_path / f"whole{suffix}").read_bytes()
+    r, refused = random.Random(0), 0
+    structure = [at for at in range(len(whole)) if suffix == ".pth" or at < 9000]
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for _ in range(r.randint(1, 4)):
+            damaged[r.choice(structure)] = r.randrange(256)
+        path = tmp_path / f"damaged{suffix}"
+        path.write_bytes(damaged)
+        try:
+            load_weights(build(spec), path)
+        except WeightsError as error:
+            refused += 1
+            message = str(error)
+            assert "\n" not in message
+            assert message.isprintable()
+    assert refused > 50
+
+
+def test_tensors_that_copying_would_cut(tmp_path):
+    net = build(load_spec("iformer_t"))
+    for odd in (torch.zeros(16, dtype=torch.complex64), torch.zeros(16).to_sparse()):
+        path = changed_file(net, tmp_path / "w.pth", **{"stem.conv1.bn.weight": odd})
+        with pytest.raises(WeightsError, match=r"stem.conv1.bn.weight is a torch\.\w+ tensor of torch\.\w+"):
+            load_weights(net, path)
+
+
 def _unrelated(folder):
     torch.save({"a.weight": torch.zeros(1), "b.weight": torch.zeros(1)}, folder / "other.pth")
     return folder / "other.pth"
@@ -253,6 +379,10 @@ def test_files_that_are_no_weights(tmp_path):
         load_weights(net, tmp_path / "nothing.pth")
     with pytest.raises(WeightsError, match=r"suffix '.bin' is not one of"):
         save_weights(net, tmp_path / "w.bin")
+    with pytest.raises(WeightsError, match="can't be written"):
+        save_weights(net, tmp_path / "no" / "such" / "w.safetensors")
+    with pytest.raises(WeightsError, match="is no file"):
+        load_weights(net, tmp_path)
     with pytest.raises(ValueError, match="names 'tim' is not one of"):
         save_weights(net, tmp_path / "w.pth", names="tim")
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..layers import PositionBias
 from ..network import Network
-from ..options import Size, SpecError, area
+from ..options import Size, SpecError, area, printable
 from ..reading import parse_spec
 from ..spec import NetSpec
 from .files import SPEC_KEY, State, WeightsError
@@ -93,7 +93,7 @@ def _in_own_names(net: Network, state: State, own: State, report: LoadReport, pa
         if len(matched) > len(best or ()):
             best, report.names, left = matched, naming, {n: new for n, new in renamed.items() if new not in known}
     if not best:
-        first = ", ".join(sorted(state)[:3])
+        first = _listed(sorted(state), most=3)
         raise WeightsError(f"{path}: none of its {len(state)} tensors belongs to this network; they begin with {first}")
     theirs = tuple(f"{tie.theirs}." for tie in ties if tie.own[0].startswith("head.classifier."))
     classifier = ("head.classifier.",) if report.names == "own" else theirs
@@ -214,4 +214,4 @@ def _dims(shape: Iterable[int]) -> str:
 
 def _listed(names: list[str], most: int = 8) -> str:
     rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+    return ", ".join(printable(name) for name in names[:most]) + rest
