@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import torch
 from torch import Tensor, nn
 
 from ..layers import Branch, ChannelNorm, NormedMlp, attend, attention_macs, branches, linear_cost, split_heads
@@ -38,7 +37,11 @@ class PooledAttention(nn.Module):
 
 
 class InceptionMixer(nn.Module):
-    """The channels are, in this order, those of convolution, of max pooling and of attention."""
+    """The channels are, in this order, those of convolution, of max pooling and of attention.
+
+    The authors join the three results before one depthwise and one 1x1 convolution; here each result has its own, and
+    the sums are added up. It is the same function, and each weight can be sliced.
+    """
 
     def __init__(self, width: int, heads: int, head_width: int, pool: int, kernel: int) -> None:
         super().__init__()
@@ -48,24 +51,29 @@ class InceptionMixer(nn.Module):
         self.norm = ChannelNorm(width, eps=NORM_EPS)
         self.conv = nn.Sequential()
         self.conv.add_module("expand", nn.Conv2d(half, 2 * half, 1, bias=False))
-        self.conv.add_module(
-            "spatial", nn.Conv2d(2 * half, 2 * half, kernel, padding=kernel // 2, groups=2 * half, bias=False)
-        )
+        self.conv.add_module("spatial", _depthwise(2 * half, kernel))
         self.conv.add_module("act", nn.GELU())
+        self.conv.add_module("fuse", Branch(_depthwise(2 * half, kernel), 2 * half, droppable=False))
         self.pool = nn.Sequential()
         self.pool.add_module("pool", nn.MaxPool2d(kernel, stride=1, padding=kernel // 2))
         self.pool.add_module("expand", nn.Conv2d(half, 2 * half, 1))
         self.pool.add_module("act", nn.GELU())
-        self.attention = PooledAttention(heads, head_width, pool)
-        joined = 4 * half + low
-        fuse = nn.Conv2d(joined, joined, kernel, padding=kernel // 2, groups=joined, bias=False)
-        self.fuse = Branch(fuse, joined, droppable=False)
-        self.project = nn.Conv2d(joined, width, 1)
+        self.pool.add_module("fuse", Branch(_depthwise(2 * half, kernel), 2 * half, droppable=False))
+        self.attention = nn.Sequential()
+        self.attention.add_module("attend", PooledAttention(heads, head_width, pool))
+        self.attention.add_module("fuse", Branch(_depthwise(low, kernel), low, droppable=False))
+        self.project_conv = nn.Conv2d(2 * half, width, 1)
+        self.project_pool = nn.Conv2d(2 * half, width, 1, bias=False)
+        self.project_attention = nn.Conv2d(low, width, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         for_conv, for_pool, for_attention = self.norm(x).split(self.parts, dim=1)
-        joined = torch.cat((self.conv(for_conv), self.pool(for_pool), self.attention(for_attention)), dim=1)
-        return self.project(self.fuse(joined))
+        high = self.project_conv(self.conv(for_conv)) + self.project_pool(self.pool(for_pool))
+        return high + self.project_attention(self.attention(for_attention))
+
+
+def _depthwise(width: int, kernel: int) -> nn.Conv2d:
+    return nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width, bias=False)
 
 
 class InceptionBlock(Block, tag="inception", frozen=True):

@@ -17,8 +17,9 @@ from ..blocks.token_attention import TokenAttentionBlock
 from ..downsamples import AttentionDownsample
 from ..spec import NetSpec
 
-Layout = Literal["same", "rows", "heads", "channels_last"]
-"""How several of ours lie in one of theirs: end to end, or end to end within each head. Or a transposed single one."""
+Layout = Literal["same", "rows", "columns", "heads", "channels_last"]
+"""How several of ours lie in one of theirs: end to end along the first or second axis, or along the first within each
+head. Or a single one, transposed."""
 
 
 class Tie(NamedTuple):
@@ -169,12 +170,15 @@ def _inception(spec: NetSpec) -> Iterator[Tie]:
 
 def _inception_block() -> Iterator[Tie]:
     yield from _pairs(mixer__scale="layer_scale_1", ffn__scale="layer_scale_2")
-    yield from _pairs(mixer__body__norm="norm1", mixer__body__fuse__body="attn.conv_fuse")
+    yield from _pairs(mixer__body__norm="norm1", mixer__body__project_conv__bias="attn.proj.bias")
+    parts = ("conv", "pool", "attention")
+    yield Tie(tuple(f"mixer.body.{part}.fuse.body" for part in parts), "attn.conv_fuse", "rows")
+    yield Tie(tuple(f"mixer.body.project_{part}.weight" for part in parts), "attn.proj.weight", "columns")
     yield from _pairs(
         mixer__body__conv__expand="attn.high_mixer.conv1", mixer__body__conv__spatial="attn.high_mixer.proj1"
     )
-    yield from _pairs(mixer__body__pool__expand="attn.high_mixer.proj2", mixer__body__project="attn.proj")
-    yield _qkv("attn.low_mixer.qkv", "rows").under("mixer.body.attention.", "")
+    yield from _pairs(mixer__body__pool__expand="attn.high_mixer.proj2")
+    yield _qkv("attn.low_mixer.qkv", "rows").under("mixer.body.attention.attend.", "")
     yield from _pairs(ffn__body__norm="norm2", ffn__body__expand="mlp.fc1", ffn__body__project="mlp.fc2")
 
 

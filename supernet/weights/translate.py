@@ -40,8 +40,7 @@ class Translation:
         unfit: dict[str, list[int]] = {}
         for name, (tie, parts) in self.groups.items():
             if name in state:
-                sizes = [self.own[part].shape[0] if self.own[part].ndim else 0 for part in parts]
-                pieces = _split(state[name], sizes, tie)
+                pieces = _split(state[name], [self.own[part] for part in parts], tie)
                 if pieces is None:
                     unfit[name] = list(_join([self.own[part] for part in parts], tie).shape)
                 else:
@@ -67,19 +66,26 @@ def _join(parts: list[Tensor], tie: Tie) -> Tensor:
         return parts[0].permute(0, 2, 3, 1).contiguous()
     if len(parts) == 1 or parts[0].ndim == 0:  # a batch counter is the same for all
         return parts[0]
-    if tie.layout == "rows":
-        return torch.cat(parts)
+    if tie.layout != "heads":
+        return torch.cat(parts, dim=_axis(tie))
     return torch.cat([part.unflatten(0, (tie.heads, -1)) for part in parts], dim=1).flatten(0, 1)
 
 
-def _split(tensor: Tensor, sizes: list[int], tie: Tie) -> list[Tensor] | None:
+def _split(tensor: Tensor, own: list[Tensor], tie: Tie) -> list[Tensor] | None:
+    """The parts that lie in one of their tensors; None if it has not the room for them."""
     if tie.layout == "channels_last":
         return [tensor.permute(0, 3, 1, 2)] if tensor.ndim == 4 else None
-    if len(sizes) == 1 or (tensor.ndim == 0 and not any(sizes)):
-        return [tensor] * len(sizes)
-    if tensor.ndim == 0 or tensor.shape[0] != sum(sizes):
+    if len(own) == 1 or (tensor.ndim == 0 and own[0].ndim == 0):
+        return [tensor] * len(own)
+    axis = _axis(tie)
+    if tensor.ndim != own[0].ndim or tensor.shape[axis] != sum(part.shape[axis] for part in own):
         return None
-    if tie.layout == "rows":
-        return list(tensor.split(sizes))
+    sizes = [part.shape[axis] for part in own]
+    if tie.layout != "heads":
+        return list(tensor.split(sizes, dim=axis))
     by_head = tensor.unflatten(0, (tie.heads, -1)).split([size // tie.heads for size in sizes], dim=1)
     return [part.flatten(0, 1) for part in by_head]
+
+
+def _axis(tie: Tie) -> int:
+    return 1 if tie.layout == "columns" else 0
