@@ -62,7 +62,7 @@ def _is_residual_conv(branch: Branch) -> bool:
     if branch.scale is not None:
         return False
     if isinstance(branch.body, ConvNorm):
-        return isinstance(branch.body.norm, nn.Identity) and isinstance(branch.body.act, nn.Identity)
+        return isinstance(branch.body.norm, nn.Identity)
     return isinstance(branch.body, nn.Conv2d)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from .layers import ChannelNorm, Conv, linear_cost
+from .layers import ChannelNorm, Conv, conv_chain, linear_cost
 from .options import Choice, Cost, Kind, Limit, Size, Width
 
 
@@ -154,7 +154,7 @@ class ConvPool(Head, tag="conv_pool", frozen=True):
         after.add_module("linear", nn.Linear(self.map_width, self.vector_width, bias=False))
         after.add_module("norm", nn.LayerNorm(self.vector_width))
         after.add_module("act", nn.Hardswish())
-        return PooledClassifier(self.conv(width).module(), after)
+        return PooledClassifier(conv_chain({"widen": self.conv(width)}), after)
 
     def neck_cost(self, width: int, size: Size) -> Cost:
         vector = linear_cost(self.map_width, self.vector_width, bias=False) + Cost(params=2 * self.vector_width)

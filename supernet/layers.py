@@ -19,23 +19,23 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "ha
 
 
 class ConvNorm(nn.Module):
-    """Convolution, then batch norm and activation where they are wanted."""
+    """Convolution, then batch norm where it is wanted.
 
-    def __init__(
-        self, conv: nn.Conv2d, norm: nn.BatchNorm2d | nn.Identity | None = None, act: nn.Module | None = None
-    ) -> None:
+    An activation is a module of its own in the chain, so that the convolution's input is not kept alive while it runs.
+    """
+
+    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d | nn.Identity) -> None:
         super().__init__()
         self.conv = conv
-        self.norm = norm or nn.Identity()
-        self.act = act or nn.Identity()
+        self.norm = norm
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.act(self.norm(self.conv(x)))
+        return self.norm(self.conv(x))
 
 
 @dataclass(frozen=True, slots=True)
 class Conv:
-    """A `ConvNorm` as data: what a block is made of is written once, for its module and for its cost."""
+    """A `ConvNorm` and its activation as data: what a block is made of is written once, for modules and for costs."""
 
     width_in: int
     width_out: int
@@ -47,15 +47,12 @@ class Conv:
     act: str | None = None
 
     def module(self) -> ConvNorm:
+        """Without the activation, which `conv_chain` adds."""
         groups = self.width_in if self.depthwise else 1
         conv = nn.Conv2d(
             self.width_in, self.width_out, self.kernel, self.stride, self.kernel // 2, groups=groups, bias=self.bias
         )
-        return ConvNorm(
-            conv,
-            nn.BatchNorm2d(self.width_out) if self.norm else None,
-            ACTIVATIONS[self.act]() if self.act else None,
-        )
+        return ConvNorm(conv, nn.BatchNorm2d(self.width_out) if self.norm else nn.Identity())
 
     def cost(self, size: Size) -> Cost:
         """For an input of this size."""
@@ -68,6 +65,8 @@ def conv_chain(convs: Mapping[str, Conv]) -> nn.Sequential:
     chain = nn.Sequential()
     for name, conv in convs.items():
         chain.add_module(name, conv.module())
+        if conv.act is not None:
+            chain.add_module(f"{name}_act", ACTIVATIONS[conv.act]())
     return chain
 
 

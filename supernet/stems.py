@@ -107,8 +107,7 @@ class MbConvStem(Stem, tag="mbconv", frozen=True):
         return bottleneck(self.width, self.width, hidden_width(self.width, self.expand), self.kernel, fused=self.fused)
 
     def module(self, in_chans: int) -> nn.Sequential:
-        stem = nn.Sequential()
-        stem.add_module("conv1", self.conv(in_chans).module())
+        stem = conv_chain({"conv1": self.conv(in_chans)})
         for index in range(self.depth):
             stem.add_module(f"block{index + 1}", Branch(conv_chain(self.bottleneck()), self.width))
         return stem

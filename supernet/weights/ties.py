@@ -197,7 +197,7 @@ def _lowformer(spec: NetSpec) -> Iterator[Tie]:
             # From the third stage on, timm builds every block with room for attention.
             ties = _lowformer_block(block, "local." if s >= 2 else "")
             yield from _all_under(f"stages.{s}.blocks.{b}.", f"stages.{s}.{b + first}.", ties)
-    yield from _conv_norms("conv", "norm", **{"head.before": "in_conv"})
+    yield from _conv_norms("conv", "norm", **{"head.before.widen": "in_conv"})
     yield from _pairs(head__after__linear="pre_classifier.0", head__after__norm="pre_classifier.1")
     yield from _pairs(head__classifier__first="classifier")
 
