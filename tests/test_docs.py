@@ -20,10 +20,14 @@ def fenced(manual, language):
 
 
 @pytest.mark.parametrize("manual", MANUALS)
-def test_programs(manual, tmp_path, monkeypatch):
+def test_programs(manual, tmp_path, monkeypatch, capsys):
+    """They run, and print what the comment beside each print says."""
     monkeypatch.chdir(tmp_path)
     for program in fenced(manual, "python"):
         exec(compile(program, manual, "exec"), {})  # noqa: S102  our own manual
+        printed = capsys.readouterr().out
+        for said in re.findall(r"^print\([^#]*#\s*(.*)$", program, re.MULTILINE):
+            assert all(part in printed for part in said.split(", and ")), said
 
 
 def test_commands(tmp_path, monkeypatch, capsys):

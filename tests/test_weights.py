@@ -391,7 +391,9 @@ def test_safetensors_without_suffix(tmp_path):
     net = some_weights(build(load_spec("iformer_t")))
     save_weights(net, tmp_path / "w.safetensors")
     (tmp_path / "w.safetensors").rename(tmp_path / "weights")
-    load_weights(build(net.spec), tmp_path / "weights")
+    again = build(net.spec)
+    load_weights(again, tmp_path / "weights")
+    assert same(net.state_dict(), again.state_dict())
 
 
 def test_fused_networks(tmp_path):
