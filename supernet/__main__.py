@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -32,13 +33,13 @@ def _show(args: argparse.Namespace) -> int:
             raise SpecError(printable(args.svg) or "''", f"can't be written: {error.strerror}") from None
     print(description(name, spec))
     if args.svg is not None:
-        print(f"\ndrawn in {args.svg}")
+        print(f"\ndrawn in {printable(args.svg)}")
     return 0
 
 
 def _count(args: argparse.Namespace) -> int:
     spec = load_spec(args.spec)
-    print(json.dumps(count_json(args.spec, spec)) if args.json else count_table(args.spec, spec))
+    print(json.dumps(count_json(args.spec, spec)) if args.json else count_table(printable(args.spec), spec))
     return 0
 
 
@@ -51,7 +52,7 @@ def _check(args: argparse.Namespace) -> int:
             print(error)
             wrong += 1
         else:
-            print(f"{name}: ok")
+            print(f"{printable(name)}: ok")
     return 1 if wrong else 0
 
 
@@ -79,9 +80,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name may not fit the terminal's encoding
     try:
         code: int = args.run(args)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except SpecError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -36,7 +36,9 @@ def fuse(net: nn.Module) -> Network:
 
 def is_batch_norm(norm: nn.Module) -> bool:
     """Whether a norm in eval mode multiplies and shifts each channel by constants, whoever wrote it."""
-    return all(hasattr(norm, name) for name in ("running_mean", "running_var", "weight", "bias", "eps"))
+    tensors = (getattr(norm, name, None) for name in ("running_mean", "running_var", "weight", "bias"))
+    acts = any(not isinstance(child, nn.Identity) for child in norm.children())
+    return all(isinstance(tensor, Tensor) for tensor in tensors) and not acts
 
 
 def scale_and_shift(norm: Any) -> tuple[Tensor, Tensor]:
@@ -45,11 +47,15 @@ def scale_and_shift(norm: Any) -> tuple[Tensor, Tensor]:
     return scale, norm.bias - norm.running_mean * scale
 
 
+def _check_norm(norm: nn.Module) -> None:
+    if not is_batch_norm(norm):
+        raise ValueError(f"{norm} can't be folded; fuse takes batch norms with statistics, weight and bias")
+
+
 def _fold_norm(layer: ConvNorm) -> None:
     if isinstance(layer.norm, nn.Identity):
         return
-    if not is_batch_norm(layer.norm):
-        raise ValueError(f"a {type(layer.norm).__name__} can't be folded into a convolution; fuse takes batch norms")
+    _check_norm(layer.norm)
     scale, shift = scale_and_shift(layer.norm)
     conv = layer.conv
     bias = shift if conv.bias is None else conv.bias * scale + shift
@@ -96,6 +102,7 @@ def _fold_head(net: Network) -> None:
 
 def _as_linear(layer: nn.Module) -> nn.Linear:
     if isinstance(layer, NormedLinear):
+        _check_norm(layer.norm)
         _fold_before(layer.norm, layer.linear)
         return layer.linear
     assert isinstance(layer, nn.Linear)

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -158,7 +160,8 @@ class PositionBias(nn.Module):
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """The index follows from size and stride: whatever is done to all tensors (`to_empty` too), it stays right."""
         super()._apply(fn, recurse)
-        self.index = distance_index(self.size, self.stride).to(self.table.device)
+        index = distance_index(self.size, self.stride)
+        self.index = index if self.table.is_meta else index.to(self.table.device)
         return self
 
     def forward(self) -> Tensor:
@@ -166,15 +169,21 @@ class PositionBias(nn.Module):
         return self.table[:, self.index.to(self.table.device)]
 
 
-@functools.lru_cache(maxsize=128)
 def distance_index(size: Size, stride: int) -> Tensor:
-    """For each query and key, the column of a bias table; on the CPU, whatever the default device is."""
+    """For each query and key, the column of a bias table: a new tensor on the CPU, whatever the default device is."""
+    with torch.inference_mode(mode=False):
+        return torch.from_numpy(_distances(size, stride).copy())
 
-    def grid(step: int) -> Tensor:
-        rows, columns = (torch.arange(0, length, step, device="cpu") for length in size)
-        return torch.stack(torch.meshgrid(rows, columns, indexing="ij")).flatten(1)
 
-    apart = (grid(stride)[:, :, None] - grid(1)[:, None, :]).abs()
+@functools.lru_cache(maxsize=128)
+def _distances(size: Size, stride: int) -> NDArray[np.int64]:
+    """Kept as numbers: a tensor would remember the mode it was first made in."""
+
+    def grid(step: int) -> NDArray[np.int64]:
+        rows, columns = (np.arange(0, length, step) for length in size)
+        return np.stack(np.meshgrid(rows, columns, indexing="ij")).reshape(2, -1)
+
+    apart = np.abs(grid(stride)[:, :, None] - grid(1)[:, None, :])
     return apart[0] * size[1] + apart[1]
 
 

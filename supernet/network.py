@@ -115,9 +115,8 @@ class Network(nn.Module):
         self.stages = self.stages[: last + 1]
         if prune_norm or shortened:
             self.norm = nn.Identity()
-        if shortened:
-            self.num_features = self.head_hidden_size = self.spec.stages[last].width
         if prune_head or shortened:
+            self.num_features = self.head_hidden_size = self.spec.stages[last].width
             self.head.before = self.head.after = nn.Identity()
             self.reset_classifier(0, "")
             self.pruned = True
@@ -134,9 +133,9 @@ class Network(nn.Module):
             raise ValueError("this network was pruned to its feature maps; it can have neither pooling nor classifier")
         if num_classes and not pool:
             raise ValueError("a classifier needs pooling: reset_classifier(num_classes, 'avg')")
+        self.spec = self.spec.with_(num_classes=num_classes)
         self.head.pool = pool
         self.num_classes = num_classes
-        self.spec = self.spec.with_(num_classes=num_classes)
         example, old = next(self.parameters()), self.head.classifier
         new = self.spec.head.classifier(self.spec.stages[-1].width, num_classes, self.spec.distilled)
         _init_linear(new)
@@ -214,13 +213,13 @@ def _check_resolution(spec: NetSpec, size: Size) -> None:
 
 def plain_network(net: nn.Module) -> Network:
     """The network inside what wraps it for parallel or compiled training."""
-    inner = net
-    while not isinstance(inner, Network):
-        wrapped = getattr(inner, "_orig_mod", None) or getattr(inner, "module", None)
-        if not isinstance(wrapped, nn.Module):
-            raise TypeError(f"expected a network that supernet.build made, got a {type(net).__name__}")
-        inner = wrapped
-    return inner
+    inner: Any = net
+    for _ in range(8):
+        if isinstance(inner, Network):
+            return inner
+        wrapped = getattr(inner, "_orig_mod", None)
+        inner = wrapped if isinstance(wrapped, nn.Module) else getattr(inner, "module", None)
+    raise TypeError(f"expected a network that supernet.build made, got a {type(net).__name__}")
 
 
 def build(spec: NetSpec, *, drop_path: float = 0.0, dropout: float = 0.0) -> Network:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+import numpy as np
 
 Size = tuple[int, int]
 """Height and width of a feature map."""
@@ -160,14 +161,23 @@ def conform(hint: Any, value: Any, path: str) -> Any:
             same = isinstance(value, tuple) and all(map(operator.is_, items, value))
             return value if same else items
     elif hint is int and isinstance(value, numbers.Integral) and not isinstance(value, bool):
-        return value if isinstance(value, int) else int(value)
-    elif hint is float and isinstance(value, numbers.Real) and not isinstance(value, bool) and not math.isnan(value):
-        return value if isinstance(value, float) else float(value)
+        return int(value)
+    elif hint is float and isinstance(value, numbers.Real) and not isinstance(value, bool) and _is_finite(value):
+        return float(value)
+    elif hint is str and isinstance(value, str):
+        return str.__str__(value)
     elif isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
-    elif hint is bool and type(value).__name__ == "bool_":  # numpy's
+    elif hint is bool and isinstance(value, np.bool_):
         return bool(value)
     raise SpecError(path, f"{show(value)} can't stand here: expected {_in_words(hint)}")
+
+
+def _is_finite(value: numbers.Real) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
 
 
 def _plain(hint: Any) -> Any:
@@ -189,7 +199,7 @@ def _in_words(hint: Any) -> str:
 
 def show(value: object) -> str:
     """A value in an error: short, on one line, and printable whatever it is."""
-    if isinstance(value, int) and abs(value) >= 10**30:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**30:
         return f"a number of {value.bit_length()} bits"
     text = repr(value).encode("utf-8", "backslashreplace").decode("utf-8").replace("\n", " ")
     return text if len(text) <= 60 else text[:57] + "..."

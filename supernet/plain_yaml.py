@@ -75,10 +75,11 @@ _Dumper.add_representer(float, _represent_float)
 def read_yaml(path: Path) -> Any:
     """The plain data in a file. Raises SpecError, in one line, for what is no YAML or can't be read."""
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise SpecError("", f"{size:,} bytes is more than a spec can have ({MAX_BYTES:,})")
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise SpecError("", f"a spec can't have more than {MAX_BYTES:,} bytes")
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise SpecError("", f"byte {error.start} is not UTF-8 text") from None
     except IsADirectoryError:

@@ -1,6 +1,7 @@
 """The command line as a user types it."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -96,6 +97,14 @@ def test_process():
     assert run("lists").returncode == 2
     failed = run("show", "iformer_n")
     assert (failed.returncode, failed.stdout, failed.stderr.count("\n")) == (2, "", 1)
+    closed = subprocess.run(
+        ["/bin/sh", "-c", f"{sys.executable} -m supernet count iformer_t >&-"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert "Traceback" not in closed.stderr
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "supernet", "list"]
         no_space = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
@@ -107,3 +116,21 @@ def test_process():
     listing.stdout.close()
     assert listing.stderr.read() == b""
     assert listing.wait() == 0
+
+
+def test_names_that_do_not_fit_the_terminal(tmp_path):
+    """One line for each file, whatever its name."""
+    names = ["é.yaml", "a\nb.yaml", "\udcff.yaml"]
+    for name in names:
+        (tmp_path / name).write_text(TINY)
+    paths = [str(tmp_path / name) for name in names]
+    done = subprocess.run(
+        [sys.executable, "-m", "supernet", "check", *paths],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii:strict"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.endswith(": ok") for line in done.stdout.splitlines()] == [True] * 3

@@ -8,6 +8,7 @@ import pytest
 import torch
 from filling import lived_in
 from msgspec.structs import replace
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from supernet import build, load_spec, set_drop_path
 
@@ -138,8 +139,22 @@ def test_built_without_memory(name):
     assigned.load_state_dict(net.state_dict(), assign=True)
     filled = filled.to_empty(device="cpu")
     filled.load_state_dict(net.state_dict())
-    assert torch.equal(assigned(x), net(x))
-    assert torch.equal(filled(x), net(x))
+    moved = copy.deepcopy(net).to("meta")
+    moved.load_state_dict(net.state_dict(), assign=True)
+    for one in (assigned, filled, moved):
+        assert torch.equal(one(x), net(x))
+
+
+def test_first_built_in_another_mode():
+    """What one network was built in must not reach the next."""
+    spec = load_spec("efficientformerv2_s0").with_(resolution=96)
+    with torch.inference_mode():
+        build(spec)
+    with FakeTensorMode():
+        build(spec)
+    net = build(spec)
+    net(some_images(net)).sum().backward()
+    assert net.stages[3].blocks[3].mixer.body.bias.table.grad is not None
 
 
 def test_drop_path():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from filling import images, lived_in
 from random_specs import random_spec
-from timm.layers import freeze_batch_norm_2d
+from timm.layers import BatchNormAct2d, freeze_batch_norm_2d
 from torch import nn
 
 from supernet import build, fuse, load_spec
@@ -58,11 +58,13 @@ def test_other_batch_norms(converted, name):
     assert not any("BatchNorm" in type(module).__name__ for module in fused.stages.modules())
 
 
-@torch.no_grad()
-def test_norms_that_cannot_be_folded():
+@pytest.mark.parametrize(
+    "norm", [nn.GroupNorm(1, 16), BatchNormAct2d(16), nn.BatchNorm2d(16, affine=False), nn.InstanceNorm2d(16)]
+)
+def test_norms_that_cannot_be_folded(norm):
     net = build(load_spec("iformer_t"))
-    net.stem.conv1.norm = nn.GroupNorm(1, 16)
-    with pytest.raises(ValueError, match="a GroupNorm can't be folded"):
+    net.stem.conv1.norm = norm
+    with pytest.raises(ValueError, match="can't be folded; fuse takes batch norms"):
         fuse(net)
 
 

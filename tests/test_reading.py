@@ -74,6 +74,7 @@ def test_small_numbers_are_numbers():
 
 # What is written, what becomes of it, and what the error must say: path, value, and what is allowed.
 WRONG = [
+    ("expand: 2, repeat: 2}\n- width", "expand: 1" + 400 * "0" + ", repeat: 2}\n- width", "a number of 1329 bits"),
     ("kernel: 7,", "kernel: 4,", "stages[0].blocks[0].kernel: 4 is not an odd number from 1 to 31"),
     ("kernel: 7,", "kernel: 7.0,", "stages[0].blocks[0].kernel: 7.0 can't stand here: expected a whole number"),
     ("kernel: 7,", "kernel: seven,", "stages[0].blocks[0].kernel: 'seven' can't stand here: expected a whole number"),
@@ -191,9 +192,11 @@ def test_names_and_paths(tmp_path):
         load_spec("configs/networks/nothing.yaml")
     with pytest.raises(SpecError, match="is a directory"):
         load_spec(tmp_path)
+    with pytest.raises(SpecError, match="can't have more than"):
+        load_spec("/dev/zero")
     large = tmp_path / "large.yaml"
     large.write_bytes(b"x" * 2_000_000)
-    with pytest.raises(SpecError, match="more than a spec can have"):
+    with pytest.raises(SpecError, match="a spec can't have more than 1,000,000 bytes"):
         load_spec(large)
 
 
@@ -221,9 +224,11 @@ def test_equal_values_are_equal_specs():
     assert same == spec
     assert hash(same) == hash(spec)
     assert format_spec(same) == format_spec(spec)
-    assert DepthwiseBlock(kernel=np.int32(3), expand=np.float32(2), layer_scale=None) == DepthwiseBlock(
-        kernel=3, expand=2
-    )
+    odd = DepthwiseBlock(kernel=np.int32(3), expand=np.float64(2), layer_scale=np.float32(0.5))
+    assert odd == DepthwiseBlock(kernel=3, expand=2, layer_scale=0.5)
+    assert {type(value) for value in (odd.kernel, odd.expand, odd.layer_scale)} == {int, float}
+    named = spec.with_(family=np.str_("iformer"), distilled=np.bool_(True))
+    assert format_spec(named) == format_spec(spec.with_(distilled=True))
     with pytest.raises(SpecError, match="has no second classifier"):
         load_spec("lowformer_b0").with_(distilled=True)
 

@@ -260,12 +260,13 @@ def test_other_windows_are_told(tmp_path):
     [
         lambda state: {"model": state, "ema": {"decay": 0.99}},
         lambda state: {"model": state, "model_ema": {}},
+        lambda state: {"model": state, "ema": {"decay": torch.tensor(0.99)}},
         lambda state: {
             "state_dict": {"model." + name: t for name, t in state.items()} | {"loss.weight": torch.ones(3)}
         },
         lambda state: {"_orig_mod.module." + name: t for name, t in state.items()},
     ],
-    ids=["settings of averaging", "no averages", "lightning", "compiled and parallel"],
+    ids=["settings of averaging", "no averages", "a tensor for a setting", "lightning", "compiled and parallel"],
 )
 def test_wrappers(wrapped, tmp_path):
     net = some_weights(build(load_spec("iformer_t")))
@@ -313,6 +314,41 @@ def test_damaged_files(suffix, tmp_path):
             assert "\n" not in message
             assert message.isprintable()
     assert refused > 50
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "expected"),
+    [
+        ("inception_iformer_small", lambda t: t.repeat(2, 1, 1, 1), "1 of another shape: stages.0.position.table"),
+        ("inception_iformer_small", lambda t: t[:, :, :0], "has no values"),
+        ("efficientformer_l1", lambda t: t[:, :0], "has no values"),
+        ("efficientformer_l1", lambda t: t[:3], "1 of another shape: stages.3.blocks.3.mixer.body.bias.table"),
+        ("efficientformer_l1", lambda t: t.to("meta"), "has no values"),
+    ],
+)
+def test_tables_that_cannot_be_resized(name, change, expected, tmp_path):
+    net = build(load_spec(name))
+    table = "pos_embed1" if name.startswith("inception") else "stages.3.blocks.4.token_mixer.attention_biases"
+    save_weights(net, tmp_path / "w.pth")
+    state = torch.load(tmp_path / "w.pth", weights_only=True)
+    torch.save(state | {table: change(state[table])}, tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match=expected):
+        load_weights(net, tmp_path / "w.pth")
+
+
+def test_networks_without_memory(tmp_path):
+    save_weights(build(load_spec("iformer_t")), tmp_path / "w.pth")
+    with torch.device("meta"):
+        net = build(load_spec("iformer_t"))
+    with pytest.raises(ValueError, match="is on the meta device"):
+        load_weights(net, tmp_path / "w.pth")
+
+
+def test_another_size_is_no_other_network(tmp_path):
+    net = build(load_spec("efficientformerv2_s0").with_(resolution=(64, 96)))
+    save_weights(net, tmp_path / "w.safetensors")
+    report = load_weights(build(net.spec.with_(resolution=(96, 128))), tmp_path / "w.safetensors")
+    assert report.changed == ["5 position tables interpolated to resolution 96x128"]
 
 
 def test_tensors_that_copying_would_cut(tmp_path):

@@ -17,6 +17,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from ..options import printable
+
 State = dict[str, Tensor]
 SPEC_KEY = "slimformer_spec"
 _AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema")
@@ -116,7 +118,7 @@ def _tensors_of(data: Any, names: tuple[str, ...], depth: int) -> State:
         return {}
     for name in names:
         inner = _tensors_of(data.get(name), names, depth - 1)
-        if inner:
+        if any(tensor.ndim for tensor in inner.values()):  # more than settings, such as a decay
             return inner
     return {str(name): value for name, value in data.items() if isinstance(value, Tensor)}
 
@@ -137,4 +139,6 @@ def _checked(state: State, path: Path) -> State:
     for name, tensor in state.items():
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
             raise WeightsError(f"{path}: {name} is a {tensor.dtype} tensor of {tensor.layout}; take plain weights")
+        if tensor.is_meta or tensor.numel() == 0:
+            raise WeightsError(f"{path}: {printable(name)} has no values")
     return state

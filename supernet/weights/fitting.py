@@ -139,7 +139,7 @@ def _adapted(net: Network, found: State, own: State, old_sizes: dict[str, Size],
             else:
                 fitting[name] = resize_position_bias(tensor, old, sizes[name])
                 resized.append(name)
-        elif name.endswith("position.table") and tensor.ndim == 4 and tensor.shape[1] == target.shape[1]:
+        elif name.endswith("position.table") and tensor.ndim == 4 and tensor.shape[:2] == target.shape[:2]:
             fitting[name] = resize_position_table(tensor, (target.shape[2], target.shape[3]))
             resized.append(name)
         elif name == "stem.conv1.conv.weight" and _only_other_channels(tensor, target):
@@ -186,7 +186,7 @@ def _compare(written_for: NetSpec, here: NetSpec, report: LoadReport) -> None:
     """Tensors of equal shape can belong to different networks: other heads, windows, strides."""
     theirs, ours = (msgspec.to_builtins(spec) for spec in (written_for, here))
     for path, in_file, now in _differences(theirs, ours, ""):
-        leaf = path.rpartition(".")[2]
+        leaf = path.rpartition(".")[2].partition("[")[0]
         if leaf in _HEAD_LAYOUT:
             report.other_network.append(f"{path} ({in_file} in the file, {now} here)")
         elif leaf not in (*_MAY_DIFFER, "layer_scale"):

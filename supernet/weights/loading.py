@@ -26,6 +26,10 @@ def load_weights(net: nn.Module, path: str | Path, *, strict: bool = True, ema: 
     reported. Of a training checkpoint, the averaged weights are taken unless `ema` is False.
     """
     inner = plain_network(net)
+    if any(parameter.is_meta for parameter in inner.parameters()):
+        raise ValueError(
+            "this network is on the meta device and has no memory for weights; net.to_empty(device='cpu') first"
+        )
     state, metadata = read_state(path, ema)
     fitting, report = fit_state(inner, state, metadata, str(path))
     check_report(report, str(path), strict)
