@@ -3,11 +3,12 @@
 from .counting import Count, count
 from .fusing import fuse
 from .network import Network, build, set_drop_path
-from .options import Cost, SpecError
+from .options import Cost
 from .reading import format_spec, load_spec, parse_spec, published_names, save_spec
 from .spec import NetSpec
 from .stages import Stage
 from .timm_model import slimformer
+from .values import SpecError
 from .weights import LoadReport, WeightsError, load_weights, save_weights
 
 __all__ = [

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from .describing import count_json, count_table, description, listing, listing_table
 from .drawing import draw
-from .options import SpecError, printable
 from .reading import load_spec
+from .values import SpecError, printable
 
 _SPEC_HELP = "a published name (see `list`) or a YAML file"
 
@@ -90,6 +90,8 @@ def main(arguments: list[str] | None = None) -> int:
     except SpecError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         _forget_output()
         return 0

@@ -8,9 +8,10 @@ from typing import NamedTuple
 from .blocks import block_cost
 from .downsamples import downsample_cost
 from .heads import Head
-from .options import Cost, Size, SpecError, area
+from .options import Cost, Size, area
 from .stages import Place, Stage, places
 from .stems import Stem
+from .values import SpecError
 
 
 class Part(NamedTuple):

@@ -89,7 +89,7 @@ def rows_of(spec: NetSpec, counted: Count) -> list[Row]:
             rows.append(Row(part, place.size, place.width, f"downsample: {what}", cost, "downsample"))
         if stage.position_table:
             cost = costs[f"{place.path}.position_table"]
-            rows.append(Row(part, place.size, place.width, "position table", cost, "downsample"))
+            rows.append(Row(part, place.size, place.width, "position table", cost, "table"))
         for _, group in itertools.groupby(enumerate(stage.blocks), key=lambda item: item[1]):
             members = list(group)
             block = members[0][1]

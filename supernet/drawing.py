@@ -73,12 +73,10 @@ def draw(name: str, spec: NetSpec) -> str:
 
 def _bars(canvas: _Canvas, row: Row, x: float, floor: float, tallest: int) -> float:
     """The bars of one row, from `x` on; returns where the next may begin."""
-    height = 1.0 if row.kind == "head" else math.sqrt(max(row.size) / tallest)
-    if row.kind == "head":
-        height = 0.12
-    thick = 3 + 0.55 * math.sqrt(row.width)
-    if row.what == "position table":
+    if row.kind == "table":
         return x
+    height = 0.12 if row.kind == "head" else math.sqrt(max(row.size) / tallest)
+    thick = 3 + 0.55 * math.sqrt(row.width)
     for index in range(row.repeat):
         tip = f"{row.part}, {row.what}, {row.size[0]}x{row.size[1]}, width {row.width}"
         tip += f", {index + 1} of {row.repeat}" if row.repeat > 1 else ""
@@ -91,9 +89,8 @@ def _bars(canvas: _Canvas, row: Row, x: float, floor: float, tallest: int) -> fl
 def _lines(column: list[Row]) -> list[tuple[str, str]]:
     """What stands under a column, and in which colour."""
     first = column[0]
-    lines = [(f"{first.size[0]}x{first.size[1]}, width {first.width}", "#222")]
-    if first.part == "head":
-        lines = [(f"width {first.width}", "#222")]
+    size = "" if first.kind == "head" else f"{first.size[0]}x{first.size[1]}, "
+    lines = [(f"{size}width {first.width}", "#222")]
     for row in column:
         counted = f"{row.repeat} x " if row.kind in ("attention", "convolution") else ""
         words = counted + row.what
@@ -107,7 +104,7 @@ def _wrap(words: str, width: int) -> list[str]:
         if lines and len(lines[-1]) + 1 + len(word) <= width:
             lines[-1] += f" {word}"
         else:
-            lines.append(("  " if lines else "") + word)
+            lines.append(word)
     return lines
 
 

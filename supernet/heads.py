@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from .layers import ChannelNorm, Conv, conv_chain, linear_cost
-from .options import Choice, Cost, Kind, Limit, Size, Width
+from .options import Cost, Kind, Size, Width
+from .values import Choice, Limit
 
 
 class Classifier(nn.Module):

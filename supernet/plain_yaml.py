@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from .options import SpecError, show
+from .values import SpecError, show
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32

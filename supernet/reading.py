@@ -11,10 +11,11 @@ import msgspec
 from .blocks import BLOCKS, Block
 from .downsamples import DOWNSAMPLES, Downsample
 from .heads import HEADS, Head
-from .options import Kind, Options, SpecError, did_you_mean, field_hints, printable, show
+from .options import Kind, Options, field_hints
 from .plain_yaml import parse_yaml, read_yaml, write_yaml
 from .spec import MAX_BLOCKS, NetSpec
 from .stems import STEMS, Stem
+from .values import SpecError, did_you_mean, printable, show
 
 
 def _configs() -> Path:

@@ -9,9 +9,10 @@ import msgspec
 from .costs import Part, part_costs
 from .families import FAMILIES
 from .heads import Head
-from .options import Limit, Options, Size, SpecError, did_you_mean
+from .options import Options, Size
 from .stages import Stage
 from .stems import Stem
+from .values import Limit, SpecError, did_you_mean
 
 MAX_STAGES = 8
 MAX_BLOCKS = 256

@@ -9,7 +9,8 @@ from torch import nn
 
 from .blocks.lowformer import bottleneck
 from .layers import ACTIVATIONS, Branch, Conv, conv_chain, conv_chain_cost
-from .options import Choice, Cost, Expand, Kernel, Kind, Limit, Size, SpecError, Stride, Width, hidden_width, strided
+from .options import Cost, Expand, Kernel, Kind, Size, Stride, Width, hidden_width, strided
+from .values import Choice, Limit, SpecError
 
 
 class Stem(Kind, frozen=True):

@@ -85,7 +85,7 @@ WRONG = [
     (
         "expand: 2, repeat: 2}\n- width",
         "expand: .nan, repeat: 2}\n- width",
-        "expand: nan is not a number from 0.05 to 16",
+        "expand: nan can't stand here: expected a number",
     ),
     ("repeat: 2}\n- width", "repeat: 0}\n- width", "stages[0].blocks[0].repeat: 0 is not a number from 1 to 256"),
     ("kind: conv, kernel: 7", "kind: conf, kernel: 7", "blocks[0].kind: 'conf' is unknown, did you mean 'conv'?"),

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from torch import nn
 
-from ..options import Cost, Kind, Size, SpecError, area
+from ..options import Cost, Kind, Size, area
+from ..values import SpecError
 
 MAX_PAIRS = 2**24
 """Of a query and a key, where each pair has a learned bias: their index takes 128 MB."""

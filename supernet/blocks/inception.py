@@ -7,7 +7,8 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from ..layers import Branch, ChannelNorm, NormedMlp, attend, attention_macs, branches, linear_cost, split_heads
-from ..options import Cost, Expand, Heads, HeadWidth, Kernel, LayerScale, Limit, Size, SpecError, area, hidden_width
+from ..options import Cost, Expand, Heads, HeadWidth, Kernel, LayerScale, Size, area, hidden_width
+from ..values import Limit, SpecError
 from .base import Block, check_fused_attention, head_count, layer_scale_cost
 
 NORM_EPS = 1e-6

@@ -15,7 +15,8 @@ from ..layers import (
     linear_cost,
     split_heads,
 )
-from ..options import Cost, Expand, Heads, HeadWidth, Kernel, Size, SpecError, Stride, area, hidden_width, strided
+from ..options import Cost, Expand, Heads, HeadWidth, Kernel, Size, Stride, area, hidden_width, strided
+from ..values import SpecError
 from .base import Block, check_fused_attention, head_count
 
 

@@ -24,13 +24,13 @@ from ..options import (
     Kernel,
     LayerScale,
     Size,
-    SpecError,
     Stride,
     area,
     hidden_width,
     strided,
     total,
 )
+from ..values import SpecError
 from .base import Block, check_biased_attention, head_count, layer_scale_cost
 from .ffn import mixing_ffn
 

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..layers import Branch, Conv, attend, attention_macs, branches, conv_chain, conv_chain_cost
-from ..options import Cost, Expand, Kernel, LayerScale, Limit, Size, SpecError, area, hidden_width, total
+from ..options import Cost, Expand, Kernel, LayerScale, Size, area, hidden_width, total
+from ..values import Limit, SpecError
 from .base import Block, check_fused_attention, layer_scale_cost
 from .ffn import plain_ffn
 

@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ..options import printable
+from ..values import printable
 
 State = dict[str, Tensor]
 SPEC_KEY = "slimformer_spec"

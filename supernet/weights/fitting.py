@@ -13,9 +13,10 @@ from torch import Tensor
 
 from ..layers import PositionBias
 from ..network import Network
-from ..options import Size, SpecError, area, printable
+from ..options import Size, area
 from ..reading import parse_spec
 from ..spec import NetSpec
+from ..values import SpecError, printable
 from .files import SPEC_KEY, State, WeightsError
 from .official import official_to_timm
 from .resize import resize_position_bias, resize_position_table, square_of
