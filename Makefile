@@ -1,7 +1,7 @@
 # The commands of a contributor: see CONTRIBUTING.md. The environment is made once, and again when a requirement changes.
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := supernet tests bench
+PACKAGES := supernet training tests bench
 
 .PHONY: help setup test lint format quick bench-networks clean
 

@@ -1,0 +1,1 @@
+"""How weights are learnt: data, the step, the loop, checkpoints and processes."""

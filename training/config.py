@@ -1,0 +1,219 @@
+"""What a run of training is, as typed and frozen options. One YAML file is one experiment; `--set` changes a value."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from supernet.options import Options
+from supernet.values import Choice, Limit, SpecError
+
+Count = Annotated[int, Limit(0, 10**9)]
+Positive = Annotated[int, Limit(1, 10**9)]
+Share = Annotated[float, Limit(0, 1)]
+Rate = Annotated[float, Limit(0, 0.999)]
+Magnitude = Annotated[float, Limit(0, 1e9)]
+
+ELASTIC = ("width", "depth", "kernel", "expand", "attention", "resolution")
+"""The dimensions of a space that phases speak of. `attention` is its placement, its heads and their widths."""
+
+
+class DataConfig(Options, frozen=True):
+    """Where the images are. `held_out` training images are set aside, by seed, for whoever scores candidates."""
+
+    source: Annotated[str, Choice(("digits", "folder", "tar", "webdataset", "parquet"))]
+    path: str = ""
+    train: str = "train"
+    validation: str = "validation"
+    image_key: str = "image"
+    label_key: str = "label"
+    num_classes: Annotated[int, Limit(0, 1_000_000)] = 0
+    """0: as many as the data has."""
+    held_out: Count = 0
+    batch_size: Positive = 64
+    """Images of one process in one micro-step."""
+    eval_batch_size: Positive = 256
+    workers: Annotated[int, Limit(0, 256)] = 4
+    unreadable_limit: Count = 100
+    """Unreadable images are skipped and counted; one more than this ends the run."""
+
+
+class AugmentConfig(Options, frozen=True):
+    """What happens to a training image, and how an image is cut for evaluation."""
+
+    crop: Annotated[str, Choice(("random_resized", "pad", "none"))] = "random_resized"
+    """`pad`: shifted by up to an eighth of its side, as is usual for small images."""
+    scale: tuple[Share, Share] = (0.08, 1.0)
+    ratio: tuple[Annotated[float, Limit(0.1, 10)], Annotated[float, Limit(0.1, 10)]] = (0.75, 1.3333)
+    flip: Share = 0.5
+    randaugment: str = ""
+    """timm's notation, such as rand-m9-mstd0.5-inc1."""
+    color_jitter: Share = 0.0
+    erase: Share = 0.0
+    erase_mode: Annotated[str, Choice(("const", "rand", "pixel"))] = "pixel"
+    mixup: Magnitude = 0.0
+    cutmix: Magnitude = 0.0
+    mix_probability: Share = 1.0
+    cutmix_share: Share = 0.5
+    """How often cutmix is taken where both are on."""
+    repeats: Annotated[int, Limit(1, 16)] = 1
+    """Repeated augmentation: how often an image stands in a (global) batch; an epoch still has as many steps."""
+    interpolation: Annotated[str, Choice(("bilinear", "bicubic", "random"))] = "bicubic"
+    crop_pct: Annotated[float, Limit(0.1, 1)] = 0.875
+    mean: tuple[Share, Share, Share] = (0.485, 0.456, 0.406)
+    std: tuple[Share, Share, Share] = (0.229, 0.224, 0.225)
+
+
+class TeacherConfig(Options, frozen=True):
+    """A network of timm's that never changes and also teaches. `share` is the weight of its loss."""
+
+    model: str
+    weights: str = ""
+    """A checkpoint file; empty: timm's pretrained weights."""
+    loss: Annotated[str, Choice(("hard", "soft"))] = "hard"
+    share: Share = 0.5
+    temperature: Annotated[float, Limit(0.01, 100)] = 1.0
+
+
+class StepConfig(Options, frozen=True):
+    """Which subnets one step trains, and what each of them learns from."""
+
+    largest: bool = True
+    smallest: bool = True
+    sampled: Annotated[int, Limit(0, 64)] = 2
+    sampling: Annotated[str, Choice(("uniform", "stratified", "adjacent"))] = "uniform"
+    strata: Annotated[int, Limit(2, 64)] = 8
+    """Bands of MACs, for stratified and adjacent sampling."""
+    distill: Annotated[str, Choice(("none", "soft", "alpha"))] = "soft"
+    """What the others learn from the largest: its soft labels by cross-entropy, or by alpha-divergence."""
+    alpha: tuple[Annotated[float, Limit(-10, 10)], Annotated[float, Limit(-10, 10)]] = (-1.0, 1.0)
+    alpha_clip: Annotated[float, Limit(0.1, 1000)] = 5.0
+    images: Annotated[str, Choice(("shared", "split"))] = "shared"
+    """Whether the sampled subnets see all images of the batch, or each its part."""
+    resolution: Annotated[str, Choice(("each", "batch"))] = "each"
+    """`each`: a subnet gets the images at its own size. `batch`: a size is drawn for a step, and all take it."""
+    conflict: Annotated[str, Choice(("none", "project"))] = "none"
+    """`project`: gradients of convolution-heavy and attention-heavy subnets that point against each other lose that
+    component (NASViT)."""
+    conflict_from: Count = 0
+    """From which epoch on."""
+    drop_path: Rate = 0.0
+    dropout: Rate = 0.0
+    label_smoothing: Rate = 0.0
+    teacher: TeacherConfig | None = None
+
+
+class PhaseConfig(Options, frozen=True):
+    """From epoch `start` on, only these dimensions of the space are elastic; the others keep their largest value."""
+
+    start: Count
+    elastic: tuple[Annotated[str, Choice(ELASTIC)], ...]
+
+
+class OptimizerConfig(Options, frozen=True):
+    name: str = "adamw"
+    """Any of timm's optimisers."""
+    lr: Magnitude = 1e-3
+    lr_per_images: Count = 0
+    """If not 0, `lr` is for a global batch of this size, and scaled to the batch at hand."""
+    weight_decay: Magnitude = 0.05
+    betas: tuple[Share, Share] | None = None
+    momentum: Share = 0.9
+    eps: Magnitude | None = None
+    clip: Magnitude | None = None
+    clip_mode: Annotated[str, Choice(("norm", "value", "agc"))] = "norm"
+    accumulate: Annotated[int, Limit(1, 4096)] = 1
+    """Micro-steps before the optimiser moves."""
+
+
+class ScheduleConfig(Options, frozen=True):
+    epochs: Positive = 300
+    warmup_epochs: Annotated[float, Limit(0, 10_000)] = 5
+    warmup_lr: Magnitude = 1e-6
+    min_lr: Magnitude = 1e-5
+
+
+class PrecisionConfig(Options, frozen=True):
+    device: Annotated[str, Choice(("auto", "cpu", "cuda"))] = "auto"
+    amp: Annotated[str, Choice(("none", "bf16", "fp16"))] = "none"
+    channels_last: bool = False
+    compile: bool = False
+    """Of the largest and smallest member, which every step runs."""
+    deterministic: bool = False
+    threads: Count = 0
+    """On the CPU; 0 leaves it to PyTorch."""
+
+
+class EvaluateConfig(Options, frozen=True):
+    every: Positive = 10
+    """Epochs between evaluations; the last epoch always has one."""
+    random: Count = 4
+    published: bool = True
+    calibration_images: Positive = 4096
+    images: Count = 0
+    """At most this many of the validation images; 0: all."""
+
+
+class CheckpointConfig(Options, frozen=True):
+    minutes: Annotated[float, Limit(0, 100_000)] = 10
+    """At least this often within an epoch, 0 for only at its end."""
+    steps: Count = 0
+    """If not 0, after every so many steps too."""
+    keep_last: Annotated[int, Limit(1, 1000)] = 2
+    keep_best: bool = True
+    """The one whose members were best on average."""
+
+
+class LogConfig(Options, frozen=True):
+    every: Positive = 20
+    tensorboard: bool = True
+    wandb: str = ""
+    """The name of a project at Weights & Biases, if it is installed and wanted."""
+
+
+class ProcessesConfig(Options, frozen=True):
+    """`auto` is one process, or what torchrun or srun started."""
+
+    launcher: Annotated[str, Choice(("auto", "ray", "slurm"))] = "auto"
+    count: Positive = 1
+    cpus: Positive = 4
+    gpus: Annotated[float, Limit(0, 64)] = 1
+    """Of each process, for ray and slurm."""
+    nodes: Positive = 1
+    partition: str = ""
+    minutes: Positive = 1440
+    """Time limit of a Slurm job."""
+
+
+class RunConfig(Options, frozen=True):
+    """`norm` is `shared` (recalibrated before use) or `per_width` (each width has batch norms of its own)."""
+
+    space: str
+    data: DataConfig
+    seed: Count = 0
+    init: str = ""
+    """A checkpoint of a member of the space, whose weights the supernet starts with."""
+    init_spec: str = ""
+    """The member it belongs to; empty: the space's largest."""
+    norm: Annotated[str, Choice(("shared", "per_width"))] = "shared"
+    sync_norm: bool = False
+    ema: Rate | None = None
+    augment: AugmentConfig = AugmentConfig()
+    step: StepConfig = StepConfig()
+    phases: tuple[PhaseConfig, ...] = ()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    precision: PrecisionConfig = PrecisionConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    log: LogConfig = LogConfig()
+    processes: ProcessesConfig = ProcessesConfig()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.step.largest or self.step.smallest or self.step.sampled):
+            raise SpecError("step.sampled", "0 leaves nothing to train, as largest and smallest are off too")
+        if self.step.distill != "none" and not self.step.largest:
+            raise SpecError("step.distill", f"{self.step.distill!r} needs the largest subnet: step.largest is off")
+        starts = [phase.start for phase in self.phases]
+        if starts != sorted(set(starts)):
+            raise SpecError("phases", f"their starts {starts} don't grow")
