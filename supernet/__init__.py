@@ -5,8 +5,12 @@ from .fusing import fuse
 from .network import Network, build, set_drop_path
 from .options import Cost
 from .reading import format_spec, load_spec, parse_spec, published_names, save_spec
+from .sorting import sort_channels
+from .space import Space, load_space, parse_space, space_names
 from .spec import NetSpec
 from .stages import Stage
+from .subnet import Subnet
+from .supernet import Supernet
 from .timm_model import slimformer
 from .values import SpecError
 from .weights import LoadReport, WeightsError, load_weights, save_weights
@@ -17,19 +21,26 @@ __all__ = [
     "LoadReport",
     "NetSpec",
     "Network",
+    "Space",
     "SpecError",
     "Stage",
+    "Subnet",
+    "Supernet",
     "WeightsError",
     "build",
     "count",
     "format_spec",
     "fuse",
+    "load_space",
     "load_spec",
     "load_weights",
+    "parse_space",
     "parse_spec",
     "published_names",
     "save_spec",
     "save_weights",
     "set_drop_path",
     "slimformer",
+    "sort_channels",
+    "space_names",
 ]

@@ -32,6 +32,9 @@ class Downsample(Kind, frozen=True):
 
 
 class ConvDownsample(Downsample, tag="conv", frozen=True):
+    elastic: ClassVar = ("kernel",)
+    axes: ClassVar = {"": ("width", "width_in")}
+
     kernel: Kernel
     bias: bool
 
@@ -50,6 +53,13 @@ class ConvDownsample(Downsample, tag="conv", frozen=True):
 
 class MbConvDownsample(Downsample, tag="mbconv", frozen=True):
     """LowFormer."""
+
+    elastic: ClassVar = ("kernel", "expand")
+    axes: ClassVar = {
+        "expand": ("hidden", "width_in"),
+        "spatial": ("hidden", "width_in"),
+        "project": ("width", "hidden"),
+    }
 
     kernel: Kernel
     expand: Expand
@@ -110,6 +120,17 @@ class AttentionDownsample(Downsample, tag="attention", frozen=True):
     """A strided convolution and a strided attention, added up."""
 
     fixed_size: ClassVar[bool] = True
+    elastic: ClassVar = ("kernel", "heads", "key_width", "value_width")
+    axes: ClassVar = {
+        "conv": ("width", "width_in"),
+        "attention.query_local": ("width_in",),
+        "attention.q": ("heads*key_width", "width_in"),
+        "attention.k": ("heads*key_width", "width_in"),
+        "attention.v": ("heads*value_width", "width_in"),
+        "attention.local": ("heads*value_width",),
+        "attention.bias": ("heads",),
+        "attention.project": ("width", "heads*value_width"),
+    }
 
     kernel: Kernel
     heads: Heads

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -62,6 +62,11 @@ class PooledClassifier(nn.Module):
 
 
 class Head(Kind, frozen=True):
+    axes: ClassVar = {
+        "classifier.first": ("classes", "width"),
+        "classifier.second": ("classes", "width"),
+    }
+
     def feature_width(self, width: int) -> int:
         """Channels of what the classifier sees."""
         return width
@@ -122,6 +127,13 @@ class NormPool(Head, tag="norm_pool", frozen=True):
 class PoolNorm(Head, tag="pool_norm", frozen=True):
     """Mean, then batch norm and linear for each classifier: iFormer."""
 
+    axes: ClassVar = {
+        "classifier.first.norm": ("width",),
+        "classifier.first.linear": ("classes", "width"),
+        "classifier.second.norm": ("width",),
+        "classifier.second.linear": ("classes", "width"),
+    }
+
     def scores(self, features: int, num_classes: int) -> nn.Module:
         return NormedLinear(features, num_classes)
 
@@ -140,6 +152,15 @@ class PoolNorm(Head, tag="pool_norm", frozen=True):
 
 class ConvPool(Head, tag="conv_pool", frozen=True):
     """Convolution to `map_width`, mean, linear and layer norm to `vector_width`: LowFormer."""
+
+    elastic: ClassVar = ("map_width", "vector_width")
+    axes: ClassVar = {
+        "before.widen": ("map", "width"),
+        "after.linear": ("vector", "map"),
+        "after.norm": ("vector",),
+        "classifier.first": ("classes", "vector"),
+        "classifier.second": ("classes", "vector"),
+    }
 
     map_width: Width
     vector_width: Width

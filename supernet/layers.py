@@ -122,6 +122,14 @@ class ChannelNorm(nn.LayerNorm):
         )
 
 
+MLP_AXES = {
+    "ffn.body.norm": ("width",),
+    "ffn.body.expand": ("hidden", "width"),
+    "ffn.body.project": ("width", "hidden"),
+}
+"""Of a branch `ffn` with a perceptron."""
+
+
 class NormedMlp(nn.Module):
     """Layer norm and a two-layer perceptron at each position."""
 
@@ -142,41 +150,70 @@ class NormedMlp(nn.Module):
         return linear_cost(width, hidden, positions) + linear_cost(hidden, width, positions) + Cost(params=2 * width)
 
 
+class PositionTable(nn.Module):
+    """A learned value for each channel at each position, added to the map.
+
+    A table of another size, lent by a network of larger images, is interpolated at each call.
+    """
+
+    def __init__(self, width: int, size: Size) -> None:
+        super().__init__()
+        self.size = size
+        self.table = nn.Parameter(torch.zeros(1, width, *size))
+
+    def values(self) -> Tensor:
+        if tuple(self.table.shape[2:]) == self.size:
+            return self.table
+        return F.interpolate(self.table, self.size, mode="bilinear", align_corners=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.values()
+
+
 class PositionBias(nn.Module):
     """A learned bias for each head and each distance (|dy|, |dx|) between query and key.
 
     Keys lie on a map of `size`; queries on the same map, or on every `stride`-th row and column of it. The table is
     indexed by row distance first. It is gathered anew at each call: a cached copy would go stale when weights change.
+    `grid` is the map whose distances the table holds: `size`, unless a network of larger images lends its table.
     """
 
     def __init__(self, heads: int, size: Size, stride: int = 1) -> None:
         super().__init__()
-        self.size = size
+        self.size = self.grid = size
         self.table = nn.Parameter(torch.zeros(heads, area(size)))
         self.stride = stride
         self.index: Tensor
-        self.register_buffer("index", distance_index(size, stride), persistent=False)
+        self.register_buffer("index", distance_index(size, stride, size), persistent=False)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        """The index follows from size and stride: whatever is done to all tensors (`to_empty` too), it stays right."""
+        """The index follows from the sizes: whatever is done to all tensors (`to_empty` too), it stays right."""
         super()._apply(fn, recurse)
-        index = distance_index(self.size, self.stride)
-        self.index = index if self.table.is_meta else index.to(self.table.device)
+        self._make_index()
         return self
+
+    def borrow(self, table: nn.Parameter, grid: Size) -> None:
+        """Takes another network's table, for a map of `grid`, which has all distances of this one."""
+        self.table, self.grid = table, grid
+        self._make_index()
+
+    def _make_index(self) -> None:
+        index = distance_index(self.size, self.stride, self.grid)
+        self.index = index if self.table.is_meta else index.to(self.table.device)
 
     def forward(self) -> Tensor:
         """(heads, queries, keys)"""
         return self.table[:, self.index.to(self.table.device)]
 
 
-def distance_index(size: Size, stride: int) -> Tensor:
+def distance_index(size: Size, stride: int, grid: Size) -> Tensor:
     """For each query and key, the column of a bias table: a new tensor on the CPU, whatever the default device is."""
     with torch.inference_mode(mode=False):
-        return torch.from_numpy(_distances(size, stride).copy())
+        return torch.from_numpy(_distances(size, stride, grid[1]).copy())
 
 
 @functools.lru_cache(maxsize=128)
-def _distances(size: Size, stride: int) -> NDArray[np.int64]:
+def _distances(size: Size, stride: int, columns: int) -> NDArray[np.int64]:
     """Kept as numbers: a tensor would remember the mode it was first made in."""
 
     def grid(step: int) -> NDArray[np.int64]:
@@ -184,7 +221,7 @@ def _distances(size: Size, stride: int) -> NDArray[np.int64]:
         return np.stack(np.meshgrid(rows, columns, indexing="ij")).reshape(2, -1)
 
     apart = np.abs(grid(stride)[:, :, None] - grid(1)[:, None, :])
-    return apart[0] * size[1] + apart[1]
+    return apart[0] * columns + apart[1]
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

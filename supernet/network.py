@@ -12,33 +12,26 @@ from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
 from .heads import Classifier
-from .layers import Branch
+from .layers import Branch, PositionTable
 from .options import Size
+from .pieces import BlockPiece, DownsamplePiece, HeadPiece, Maker, NormPiece, PositionPiece, StemPiece, new_module
 from .spec import NetSpec
 from .stages import Place, Stage, places
 
 
-class PositionTable(nn.Module):
-    """A learned value for each channel at each position, added to the map."""
-
-    def __init__(self, place: Place) -> None:
-        super().__init__()
-        self.table = nn.Parameter(torch.zeros(1, place.width, *place.size))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.table
-
-
 class StageModule(nn.Module):
-    def __init__(self, stage: Stage, place: Place) -> None:
+    def __init__(self, index: int, stage: Stage, place: Place, make: Maker) -> None:
         super().__init__()
         self.checkpointing = False
         if stage.downsample is None:
             self.downsample: nn.Module = nn.Identity()
         else:
-            self.downsample = stage.downsample.module(place.width_in, place.width, place.size_in)
-        self.position = PositionTable(place) if stage.position_table else nn.Identity()
-        self.blocks = nn.Sequential(*(block.module(place.width, place.size) for block in stage.blocks))
+            self.downsample = make(DownsamplePiece(index, stage.downsample, place.width_in, place.width, place.size_in))
+        self.position = make(PositionPiece(index, place.width, place.size)) if stage.position_table else nn.Identity()
+        slots = zip(stage.block_slots, stage.blocks, strict=True)
+        self.blocks = nn.Sequential(
+            *(make(BlockPiece(index, slot, block, place.width, place.size)) for slot, block in slots)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.position(self.downsample(x))
@@ -48,27 +41,30 @@ class StageModule(nn.Module):
 
 
 class Network(nn.Module):
-    """Stem, stages, final norm, head. Beyond `forward`, the methods are those that timm's tools call on a model."""
+    """Stem, stages, final norm, head. Beyond `forward`, the methods are those that timm's tools call on a model.
 
-    def __init__(self, spec: NetSpec) -> None:
+    `make` gives the module of a piece: a new one, or in a supernet one whose parameters are slices of shared ones.
+    """
+
+    def __init__(self, spec: NetSpec, make: Maker = new_module) -> None:
         super().__init__()
         self.spec = spec
         self.num_classes = spec.num_classes
         self.pruned = False
-        self.stem = spec.stem.module(spec.in_chans)
+        self.stem = make(StemPiece(spec.stem, spec.in_chans))
         stage_places = list(places(spec.stem, spec.stages, spec.size))
-        self.stages = nn.Sequential(*map(StageModule, spec.stages, stage_places))
+        self.stages = nn.Sequential(
+            *(StageModule(index, *both, make) for index, both in enumerate(zip(spec.stages, stage_places, strict=True)))
+        )
         width = spec.stages[-1].width
-        self.norm = spec.head.final_norm(width)
-        self.head = spec.head.module(width)
-        self.head.classifier = spec.head.classifier(width, spec.num_classes, spec.distilled)
+        self.norm = make(NormPiece(len(spec.stages) - 1, spec.head, width))
+        self.head: Any = make(HeadPiece(len(spec.stages) - 1, spec.head, width, spec.num_classes, spec.distilled))
         self.num_features = width
         self.head_hidden_size = spec.head.feature_width(width)
         self.feature_info = [
             {"num_chs": place.width, "reduction": place.stride, "module": f"stages.{index}"}
             for index, place in enumerate(stage_places)
         ]
-        self._init_weights()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.forward_head(self.forward_features(x))
@@ -184,18 +180,17 @@ class Network(nn.Module):
             )
         _check_resolution(self.spec, size)
 
-    def _init_weights(self) -> None:
-        """As published: linear layers, in iFormer and Inception Transformer also convolutions, from a narrow normal."""
-        _init_linear(self)
-        for name, parameter in self.named_parameters():
-            if name.endswith("position.table"):
-                trunc_normal_(parameter, std=0.02)
-        if self.spec.family in ("iformer", "inception"):
-            for module in self.modules():
-                if isinstance(module, nn.Conv2d):
-                    trunc_normal_(module.weight, std=0.02)
-                    if module.bias is not None:
-                        nn.init.zeros_(module.bias)
+
+def init_weights(module: nn.Module, family: str) -> None:
+    """As published: linear layers, in iFormer and Inception Transformer also convolutions, from a narrow normal."""
+    _init_linear(module)
+    for part in module.modules():
+        if isinstance(part, PositionTable):
+            trunc_normal_(part.table, std=0.02)
+        elif isinstance(part, nn.Conv2d) and family in ("iformer", "inception"):
+            trunc_normal_(part.weight, std=0.02)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
 
 
 def _init_linear(module: nn.Module) -> None:
@@ -229,6 +224,7 @@ def build(spec: NetSpec, *, drop_path: float = 0.0, dropout: float = 0.0) -> Net
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout {dropout} is not from 0 to below 1")
     network = Network(spec)
+    init_weights(network, spec.family)
     network.head.dropout.p = dropout
     set_drop_path(network, drop_path)
     return network

@@ -10,8 +10,8 @@ from __future__ import annotations
 import functools
 import math
 import types
-from collections.abc import Callable, Iterable
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, ClassVar, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -42,6 +42,11 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 class Kind(Options, tag_field="kind", frozen=True):
     """Base of the tagged alternatives: stems, downsamples, blocks, heads."""
+
+    elastic: ClassVar[tuple[str, ...]] = ()
+    """The fields that may differ between networks which share weights. What the others change is no slice."""
+    axes: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """For each submodule with parameters, what its outputs and inputs are: see axes.py."""
 
     @classmethod
     def kind_name(cls) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from torch import nn
 
-from .blocks.lowformer import bottleneck
+from .blocks.lowformer import LOCAL_AXES, bottleneck
 from .layers import ACTIVATIONS, Branch, Conv, conv_chain, conv_chain_cost
 from .options import Cost, Expand, Kernel, Kind, Size, Stride, Width, hidden_width, strided
 from .values import Choice, Limit, SpecError
+
+MAX_STEM_DEPTH = 16
 
 
 class Stem(Kind, frozen=True):
@@ -59,6 +61,9 @@ class ChainStem(Stem, frozen=True):
 class ConvStem(ChainStem, tag="convs", kw_only=True, frozen=True):
     """EfficientFormer V1 and V2, Inception Transformer."""
 
+    elastic: ClassVar = ("width", "kernel")
+    axes: ClassVar = {"conv1": ("first", "pixels"), "conv2": ("width", "first")}
+
     act: Annotated[str, Choice(tuple(ACTIVATIONS))]
     last_act: bool = True
 
@@ -76,6 +81,9 @@ class ConvStem(ChainStem, tag="convs", kw_only=True, frozen=True):
 class ExpandStem(ChainStem, tag="expand", frozen=True):
     """iFormer: the second convolution widens to twice the output width, a third one narrows."""
 
+    elastic: ClassVar = ("width", "kernel")
+    axes: ClassVar = {"conv1": ("first", "pixels"), "conv2": ("wide", "first"), "conv3": ("width", "wide")}
+
     def convs(self, in_chans: int) -> dict[str, Conv]:
         half = self.width // 2
         return {
@@ -91,8 +99,15 @@ class ExpandStem(ChainStem, tag="expand", frozen=True):
 class MbConvStem(Stem, tag="mbconv", frozen=True):
     """LowFormer: one convolution, then `depth` bottlenecks. Stage 1 goes on with a downsample of its own."""
 
+    elastic: ClassVar = ("width", "kernel", "depth", "expand")
+    axes: ClassVar = {"conv1": ("width", "pixels")} | {
+        layer.replace("local.", f"block{index}."): tuple(axis.replace("local", f"local{index}") for axis in axes)
+        for index in range(1, MAX_STEM_DEPTH + 1)
+        for layer, axes in LOCAL_AXES.items()
+    }
+
     kernel: Kernel
-    depth: Annotated[int, Limit(0, 16)] = 0
+    depth: Annotated[int, Limit(0, MAX_STEM_DEPTH)] = 0
     expand: Expand = 4.0
     fused: bool = True
     strides: tuple[Stride] = (2,)

@@ -24,6 +24,7 @@ class Block(Kind, frozen=True):
 
     fixed_size: ClassVar[bool] = False
     """Whether the module has tables for the size it was made for."""
+    attends: ClassVar[bool] = False
     drop_path_steps: ClassVar[int] = 1
     """How many steps of the drop-path schedule the block takes: iFormer counts the branches of one unit singly."""
 
@@ -41,10 +42,6 @@ class Block(Kind, frozen=True):
     @abstractmethod
     def summary(self) -> str:
         """A few words for tables and pictures."""
-
-    @property
-    def attends(self) -> bool:
-        return False
 
 
 def layer_scale_cost(width: int, layer_scale: float | None, count: int) -> Cost:

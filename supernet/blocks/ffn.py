@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 from torch import nn
 
@@ -28,8 +29,20 @@ def mixing_ffn(width: int, hidden: int, kernel: int) -> dict[str, Conv]:
     }
 
 
+FFN_AXES = {
+    "ffn": ("width",),
+    "ffn.body.mix": ("width",),
+    "ffn.body.expand": ("hidden", "width"),
+    "ffn.body.spatial": ("hidden",),
+    "ffn.body.project": ("width", "hidden"),
+}
+
+
 class FfnBlock(Block, frozen=True):
     """A block of one branch, a chain of convolutions."""
+
+    elastic: ClassVar = ("kernel", "expand")
+    axes: ClassVar = FFN_AXES
 
     kernel: Kernel
     expand: Expand

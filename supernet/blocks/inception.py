@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from torch import Tensor, nn
 
-from ..layers import Branch, ChannelNorm, NormedMlp, attend, attention_macs, branches, linear_cost, split_heads
+from ..layers import (
+    MLP_AXES,
+    Branch,
+    ChannelNorm,
+    NormedMlp,
+    attend,
+    attention_macs,
+    branches,
+    linear_cost,
+    split_heads,
+)
 from ..options import Cost, Expand, Heads, HeadWidth, Kernel, LayerScale, Size, area, hidden_width
 from ..values import Limit, SpecError
 from .base import Block, check_fused_attention, head_count, layer_scale_cost
@@ -80,6 +90,27 @@ def _depthwise(width: int, kernel: int) -> nn.Conv2d:
 class InceptionBlock(Block, tag="inception", frozen=True):
     """Attention takes heads * head_width channels; `kernel` is that of convolution, max pooling and fusing."""
 
+    attends: ClassVar = True
+    elastic: ClassVar = ("heads", "kernel", "expand", "pool")
+    axes: ClassVar = {
+        "mixer": ("width",),
+        "mixer.body.norm": ("width",),
+        "mixer.body.conv.expand": ("conv", "width:part"),
+        "mixer.body.conv.spatial": ("conv",),
+        "mixer.body.conv.fuse.body": ("conv",),
+        "mixer.body.pool.expand": ("pool", "width:part"),
+        "mixer.body.pool.fuse.body": ("pool",),
+        "mixer.body.attention.attend.q": ("heads*head_width", "width:part"),
+        "mixer.body.attention.attend.k": ("heads*head_width", "width:part"),
+        "mixer.body.attention.attend.v": ("heads*head_width", "width:part"),
+        "mixer.body.attention.fuse.body": ("heads*head_width",),
+        "mixer.body.project_conv": ("width", "conv"),
+        "mixer.body.project_pool": ("width", "pool"),
+        "mixer.body.project_attention": ("width", "heads*head_width"),
+        "ffn": ("width",),
+        **MLP_AXES,
+    }
+
     heads: Heads
     head_width: HeadWidth
     kernel: Kernel
@@ -124,7 +155,3 @@ class InceptionBlock(Block, tag="inception", frozen=True):
     def summary(self) -> str:
         pooled = f" on {self.pool}x{self.pool} means" if self.pool > 1 else ""
         return f"inception: attention {head_count(self.heads)}{pooled}, MLP {self.expand:g}x"
-
-    @property
-    def attends(self) -> bool:
-        return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from ..layers import (
@@ -36,7 +38,17 @@ def bottleneck(
     }
 
 
+LOCAL_AXES = {
+    "local.body.expand": ("local", "width"),
+    "local.body.spatial": ("local", "width"),
+    "local.body.project": ("width", "local"),
+}
+
+
 class MbConv(Block, tag="mbconv", frozen=True):
+    elastic: ClassVar = ("kernel", "expand")
+    axes: ClassVar = LOCAL_AXES
+
     kernel: Kernel
     expand: Expand
     fused: bool
@@ -101,6 +113,20 @@ class ConvAttentionBlock(Block, tag="conv_attention", frozen=True):
     Without `mlp_expand` the block has neither perceptron nor group norm, as LowFormer-E3.
     """
 
+    attends: ClassVar = True
+    elastic: ClassVar = ("heads", "head_width", "kernel", "mlp_expand", "local_kernel", "local_expand")
+    axes: ClassVar = LOCAL_AXES | {
+        "mixer.body.norm": ("width",),
+        "mixer.body.reduce": ("width",),
+        "mixer.body.q": ("heads*head_width", "width"),
+        "mixer.body.k": ("heads*head_width", "width"),
+        "mixer.body.v": ("heads*head_width", "width"),
+        "mixer.body.enlarge": ("width", "heads*head_width"),
+        "ffn.body.norm": ("width",),
+        "ffn.body.expand": ("hidden", "width"),
+        "ffn.body.project": ("width", "hidden"),
+    }
+
     heads: Heads
     head_width: HeadWidth
     kernel: Kernel
@@ -151,7 +177,3 @@ class ConvAttentionBlock(Block, tag="conv_attention", frozen=True):
         mlp = f", MLP {self.mlp_expand:g}x" if self.mlp_expand is not None else ""
         local = f"{'fused ' if self.local_fused else ''}MBConv {self.local_expand:g}x"
         return f"attention {head_count(self.heads)}{where}{mlp}, {local}"
-
-    @property
-    def attends(self) -> bool:
-        return True

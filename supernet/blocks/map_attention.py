@@ -32,7 +32,7 @@ from ..options import (
 )
 from ..values import SpecError
 from .base import Block, check_biased_attention, head_count, layer_scale_cost
-from .ffn import mixing_ffn
+from .ffn import FFN_AXES, mixing_ffn
 
 
 class MapAttention(nn.Module):
@@ -72,6 +72,20 @@ class AttentionFfn(Block, tag="attention_ffn", frozen=True):
     """EfficientFormerV2's block with attention. `kernel` is that of all depthwise convolutions."""
 
     fixed_size: ClassVar[bool] = True
+    attends: ClassVar = True
+    elastic: ClassVar = ("heads", "key_width", "value_width", "kernel", "expand")
+    axes: ClassVar = FFN_AXES | {
+        "mixer": ("width",),
+        "mixer.body.reduce": ("width",),
+        "mixer.body.q": ("heads*key_width", "width"),
+        "mixer.body.k": ("heads*key_width", "width"),
+        "mixer.body.v": ("heads*value_width", "width"),
+        "mixer.body.local": ("heads*value_width",),
+        "mixer.body.bias": ("heads",),
+        "mixer.body.talk_before": ("heads", "heads"),
+        "mixer.body.talk_after": ("heads", "heads"),
+        "mixer.body.project": ("width", "heads*value_width"),
+    }
 
     heads: Heads
     key_width: HeadWidth
@@ -128,7 +142,3 @@ class AttentionFfn(Block, tag="attention_ffn", frozen=True):
     def summary(self) -> str:
         where = " at half size" if self.stride == 2 else ""
         return f"attention {head_count(self.heads)} {self.key_width}/{self.value_width}{where}, FFN {self.expand:g}x"
-
-    @property
-    def attends(self) -> bool:
-        return True

@@ -12,7 +12,7 @@ from ..layers import Branch, Conv, attend, attention_macs, branches, conv_chain,
 from ..options import Cost, Expand, Kernel, LayerScale, Size, area, hidden_width, total
 from ..values import Limit, SpecError
 from .base import Block, check_fused_attention, layer_scale_cost
-from .ffn import plain_ffn
+from .ffn import FFN_AXES, plain_ffn
 
 
 class ModulationAttention(nn.Module):
@@ -62,6 +62,17 @@ class ModulationBlock(Block, tag="modulation", frozen=True):
     """`kernel` is that of the position encoding; queries and keys have width / `reduction` channels."""
 
     drop_path_steps: ClassVar[int] = 3
+    attends: ClassVar = True
+    elastic: ClassVar = ("kernel", "reduction", "expand", "window")
+    axes: ClassVar = FFN_AXES | {
+        "position.body": ("width",),
+        "mixer": ("width",),
+        "mixer.body.q": ("keys", "width"),
+        "mixer.body.k": ("keys", "width"),
+        "mixer.body.v": ("values", "width"),
+        "mixer.body.gate": ("values", "width"),
+        "mixer.body.project": ("width", "values"),
+    }
 
     kernel: Kernel
     reduction: Annotated[int, Limit(1, 64)]
@@ -113,7 +124,3 @@ class ModulationBlock(Block, tag="modulation", frozen=True):
     def summary(self) -> str:
         window = f" in {self.window}x{self.window} windows" if self.window else ""
         return f"modulation attention /{self.reduction}{window}, FFN {self.expand:g}x"
-
-    @property
-    def attends(self) -> bool:
-        return True

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from ..layers import Branch, Conv, branches, conv_chain, conv_chain_cost
 from ..options import Cost, Expand, Kernel, LayerScale, Size, hidden_width
 from .base import Block, layer_scale_cost
-from .ffn import plain_ffn
+from .ffn import FFN_AXES, plain_ffn
 
 
 class PoolingMixer(nn.Module):
@@ -22,6 +24,9 @@ class PoolingMixer(nn.Module):
 
 
 class Pooling(Block, tag="pooling", frozen=True):
+    elastic: ClassVar = ("kernel", "expand")
+    axes: ClassVar = FFN_AXES | {"mixer": ("width",)}
+
     kernel: Kernel
     expand: Expand
     layer_scale: LayerScale = 1e-5

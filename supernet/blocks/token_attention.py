@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from ..layers import Branch, NormedMlp, PositionBias, attention_macs, branches, linear_cost
+from ..layers import MLP_AXES, Branch, NormedMlp, PositionBias, attention_macs, branches, linear_cost
 from ..options import Cost, Expand, Heads, HeadWidth, LayerScale, Size, area, hidden_width
 from .base import Block, check_biased_attention, head_count, layer_scale_cost
 
@@ -40,6 +40,19 @@ class TokenAttention(nn.Module):
 
 class TokenAttentionBlock(Block, tag="token_attention", frozen=True):
     fixed_size: ClassVar[bool] = True
+    attends: ClassVar = True
+    elastic: ClassVar = ("heads", "key_width", "value_width", "expand")
+    axes: ClassVar = {
+        "mixer": ("width",),
+        "mixer.body.norm": ("width",),
+        "mixer.body.q": ("heads*key_width", "width"),
+        "mixer.body.k": ("heads*key_width", "width"),
+        "mixer.body.v": ("heads*value_width", "width"),
+        "mixer.body.bias": ("heads",),
+        "mixer.body.project": ("width", "heads*value_width"),
+        "ffn": ("width",),
+        **MLP_AXES,
+    }
 
     heads: Heads
     key_width: HeadWidth
@@ -68,7 +81,3 @@ class TokenAttentionBlock(Block, tag="token_attention", frozen=True):
 
     def summary(self) -> str:
         return f"attention {head_count(self.heads)} {self.key_width}/{self.value_width}, MLP {self.expand:g}x"
-
-    @property
-    def attends(self) -> bool:
-        return True

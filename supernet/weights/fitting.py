@@ -166,7 +166,7 @@ def _only_other_channels(tensor: Tensor, target: Tensor) -> bool:
 
 def _map_sizes(net: Network) -> dict[str, Size]:
     """The map of each position-bias table."""
-    return {f"{name}.table": module.size for name, module in net.named_modules() if isinstance(module, PositionBias)}
+    return {f"{name}.table": module.grid for name, module in net.named_modules() if isinstance(module, PositionBias)}
 
 
 def _map_sizes_of(spec: NetSpec | None) -> dict[str, Size]:
