@@ -6,7 +6,7 @@ from .network import Network, build, set_drop_path
 from .options import Cost
 from .reading import format_spec, load_spec, parse_spec, published_names, save_spec
 from .sorting import sort_channels
-from .space import Space, load_space, parse_space, space_names
+from .space import Space, format_space, load_space, parse_space, save_space, space_names
 from .spec import NetSpec
 from .stages import Stage
 from .subnet import Subnet
@@ -29,6 +29,7 @@ __all__ = [
     "WeightsError",
     "build",
     "count",
+    "format_space",
     "format_spec",
     "fuse",
     "load_space",
@@ -37,6 +38,7 @@ __all__ = [
     "parse_space",
     "parse_spec",
     "published_names",
+    "save_space",
     "save_spec",
     "save_weights",
     "set_drop_path",

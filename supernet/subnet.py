@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .network import Network
+from .network import Network, set_drop_path
 from .slices import Cut
 
 # Autograd says once that a gradient lies like its parameter but not densely: so it shall, as a slice of a larger one.
@@ -76,6 +76,11 @@ class Subnet(Network):
     """
 
     borrowed: list[Borrowed]
+
+    def set_rates(self, drop_path: float, dropout: float) -> None:
+        """Of this subnet alone, for as long as it lives."""
+        set_drop_path(self, drop_path)
+        self.head.dropout.p = dropout
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         for one in self.borrowed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from supernet.options import Options
+from supernet.space.choices import DIMENSIONS
 from supernet.values import Choice, Limit, SpecError
 
 Count = Annotated[int, Limit(0, 10**9)]
@@ -12,9 +13,6 @@ Positive = Annotated[int, Limit(1, 10**9)]
 Share = Annotated[float, Limit(0, 1)]
 Rate = Annotated[float, Limit(0, 0.999)]
 Magnitude = Annotated[float, Limit(0, 1e9)]
-
-ELASTIC = ("width", "depth", "kernel", "expand", "attention", "resolution")
-"""The dimensions of a space that phases speak of. `attention` is its placement, its heads and their widths."""
 
 
 class DataConfig(Options, frozen=True):
@@ -48,6 +46,7 @@ class AugmentConfig(Options, frozen=True):
     randaugment: str = ""
     """timm's notation, such as rand-m9-mstd0.5-inc1."""
     color_jitter: Share = 0.0
+    """Beside randaugment too; timm's recipes leave it out there."""
     erase: Share = 0.0
     erase_mode: Annotated[str, Choice(("const", "rand", "pixel"))] = "pixel"
     mixup: Magnitude = 0.0
@@ -82,7 +81,11 @@ class StepConfig(Options, frozen=True):
     sampled: Annotated[int, Limit(0, 64)] = 2
     sampling: Annotated[str, Choice(("uniform", "stratified", "adjacent"))] = "uniform"
     strata: Annotated[int, Limit(2, 64)] = 8
-    """Bands of MACs, for stratified and adjacent sampling."""
+    """Bands of MACs, for stratified and adjacent sampling. `adjacent` (ElasticViT) stays in a band or goes to the next
+    one from step to step, so that subnets of very different size don't pull at the weights at once."""
+    bank: Annotated[int, Limit(0, 1000)] = 16
+    """With adjacent sampling: how many of the best subnets a band remembers. Half of its draws, in the end, repeat one
+    of them."""
     distill: Annotated[str, Choice(("none", "soft", "alpha"))] = "soft"
     """What the others learn from the largest: its soft labels by cross-entropy, or by alpha-divergence."""
     alpha: tuple[Annotated[float, Limit(-10, 10)], Annotated[float, Limit(-10, 10)]] = (-1.0, 1.0)
@@ -91,9 +94,9 @@ class StepConfig(Options, frozen=True):
     """Whether the sampled subnets see all images of the batch, or each its part."""
     resolution: Annotated[str, Choice(("each", "batch"))] = "each"
     """`each`: a subnet gets the images at its own size. `batch`: a size is drawn for a step, and all take it."""
-    conflict: Annotated[str, Choice(("none", "project"))] = "none"
-    """`project`: gradients of convolution-heavy and attention-heavy subnets that point against each other lose that
-    component (NASViT)."""
+    conflict: Annotated[str, Choice(("none", "attention", "largest"))] = "none"
+    """Whose gradients lose the component that points against another's. `attention`: those of convolution-heavy and of
+    attention-heavy subnets, mutually. `largest`: that of the largest, against all others' (NASViT)."""
     conflict_from: Count = 0
     """From which epoch on."""
     drop_path: Rate = 0.0
@@ -106,7 +109,9 @@ class PhaseConfig(Options, frozen=True):
     """From epoch `start` on, only these dimensions of the space are elastic; the others keep their largest value."""
 
     start: Count
-    elastic: tuple[Annotated[str, Choice(ELASTIC)], ...]
+    elastic: tuple[Annotated[str, Choice(DIMENSIONS)], ...]
+    sort: bool = False
+    """Whether channels, hidden units and heads are sorted by importance when the phase begins."""
 
 
 class OptimizerConfig(Options, frozen=True):
@@ -171,7 +176,7 @@ class LogConfig(Options, frozen=True):
 
 
 class ProcessesConfig(Options, frozen=True):
-    """`auto` is one process, or what torchrun or srun started."""
+    """`auto` is one process, or what torchrun or srun started; ray and slurm start `count` processes."""
 
     launcher: Annotated[str, Choice(("auto", "ray", "slurm"))] = "auto"
     count: Positive = 1
@@ -182,6 +187,8 @@ class ProcessesConfig(Options, frozen=True):
     partition: str = ""
     minutes: Positive = 1440
     """Time limit of a Slurm job."""
+    restarts: Annotated[int, Limit(0, 10_000)] = 10
+    """How often a run goes on by itself: with ray after a lost process, with slurm after its time limit."""
 
 
 class RunConfig(Options, frozen=True):

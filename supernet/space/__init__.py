@@ -2,5 +2,6 @@
 
 from .reading import load_space, parse_space, space_names
 from .space import Space
+from .writing import format_space, save_space
 
-__all__ = ["Space", "load_space", "parse_space", "space_names"]
+__all__ = ["Space", "format_space", "load_space", "parse_space", "save_space", "space_names"]

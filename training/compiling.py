@@ -1,0 +1,29 @@
+"""Compiled forms of the members that every step runs. Others change from step to step: compiling them never pays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from supernet import NetSpec, Subnet, Supernet
+
+from .step import SAMPLED, Member, Runner
+
+
+def make_runner(net: Supernet, compiles: bool) -> Runner | None:
+    if not compiles:
+        return None
+    known: dict[NetSpec, tuple[Subnet, Any]] = {}
+
+    def run(member: Member) -> nn.Module:
+        subnet = net.subnet(member.spec)
+        if member.role == SAMPLED:
+            return subnet
+        if member.spec not in known:
+            known[member.spec] = (subnet, torch.compile(subnet))  # holds the subnet, so that it stays the same
+        module: nn.Module = known[member.spec][1]
+        return module
+
+    return run

@@ -1,0 +1,52 @@
+"""The optimiser and its schedule, by timm, with the published parameter groups."""
+
+from __future__ import annotations
+
+import torch
+from timm.optim import create_optimizer_v2
+from timm.scheduler import CosineLRScheduler
+from timm.scheduler.scheduler import Scheduler
+
+from supernet import Supernet
+from supernet.values import SpecError
+
+from .config import OptimizerConfig, ScheduleConfig
+
+
+def make_optimizer(net: Supernet, config: OptimizerConfig, images_per_step: int) -> torch.optim.Optimizer:
+    """Vectors (norms, biases, layer scales) and bias tables have no weight decay."""
+    options = {"betas": config.betas} if config.betas is not None else {}
+    eps = {"eps": config.eps} if config.eps is not None else {}
+    try:
+        return create_optimizer_v2(
+            net,
+            opt=config.name,
+            lr=peak_lr(config, images_per_step),
+            weight_decay=config.weight_decay,
+            momentum=config.momentum,
+            **options,
+            **eps,
+        )
+    except (ValueError, AssertionError, KeyError, TypeError) as error:
+        raise SpecError("optimizer", f"{config.name!r} can't be made: {error}") from None
+
+
+def peak_lr(config: OptimizerConfig, images_per_step: int) -> float:
+    return config.lr * images_per_step / config.lr_per_images if config.lr_per_images else config.lr
+
+
+def make_schedule(optimizer: torch.optim.Optimizer, config: ScheduleConfig, steps_per_epoch: int) -> Scheduler:
+    """Warm-up and cosine over all steps; a function of the step alone."""
+    total = config.epochs * steps_per_epoch
+    warmup = round(config.warmup_epochs * steps_per_epoch)
+    if warmup >= total:
+        raise SpecError("schedule.warmup_epochs", f"{config.warmup_epochs:g} are not fewer than {config.epochs} epochs")
+    return CosineLRScheduler(
+        optimizer,
+        t_initial=total,
+        lr_min=config.min_lr,
+        warmup_t=warmup,
+        warmup_lr_init=config.warmup_lr,
+        cycle_limit=1,
+        t_in_epochs=False,
+    )

@@ -1,0 +1,46 @@
+"""Where and in which numbers networks run: device, autocast, memory layout."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from supernet.values import SpecError
+
+from .config import PrecisionConfig
+
+_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Precision:
+    device: torch.device = torch.device("cpu")  # noqa: RUF009  a value
+    amp: str = "none"
+    channels_last: bool = False
+
+    def autocast(self) -> AbstractContextManager[object]:
+        if self.amp == "none":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=_TYPES[self.amp])
+
+    def place(self, images: Tensor) -> Tensor:
+        images = images.to(self.device, non_blocking=True)
+        return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Of losses, against gradients too small for fp16; does nothing otherwise."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.amp == "fp16")
+
+
+def set_up(config: PrecisionConfig, device: torch.device) -> Precision:
+    """Also sets what holds for the whole process: threads, and deterministic algorithms."""
+    if config.amp == "fp16" and device.type != "cuda":
+        raise SpecError("precision.amp", "'fp16' needs CUDA; on this device bf16 or none would run")
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.use_deterministic_algorithms(config.deterministic, warn_only=False)
+    torch.backends.cudnn.benchmark = not config.deterministic
+    return Precision(device, config.amp, config.channels_last)
