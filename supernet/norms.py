@@ -1,54 +1,73 @@
-"""Batch norm over all processes, on any device: PyTorch's own runs on CUDA only, and is taken there."""
+"""Batch norm over all processes, on any device; PyTorch's own runs on CUDA only."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.nn import functional as together
+
+
+class _Sum(torch.autograd.Function):
+    """Over processes; so is the gradient, as each process's loss depends on the sum."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        total = tensor.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        distributed.all_reduce(total)
+        return total
 
 
 class SyncedNorm(nn.modules.batchnorm._BatchNorm):
-    """In training, mean and variance are those of the images of all processes."""
+    """In training, mean and variance are those of the images of all processes, unless `alone`.
+
+    All processes must then run the same network on as many batches.
+    """
+
+    alone = False
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() < 2:
             raise ValueError(f"batch norm needs channels in dimension 1, this input has {input.dim()} dimensions")
 
     def forward(self, input: Tensor) -> Tensor:
-        if not (self.training and distributed.is_initialized() and distributed.get_world_size() > 1):
+        if self.alone or not (self.training and distributed.is_initialized() and distributed.get_world_size() > 1):
             return super().forward(input)
         self._check_input_dim(input)
+        assert self.weight is not None
         over = [dim for dim in range(input.dim()) if dim != 1]
-        count = input.new_full((1,), input.numel() / input.shape[1])
-        sums = torch.cat([input.sum(over), input.square().sum(over), count])
-        sums = together.all_reduce(sums)
+        x = input.to(self.weight.dtype)
+        count = x.new_full((1,), x.numel() / x.shape[1])
+        sums: Tensor = _Sum.apply(torch.cat([x.sum(over), x.square().sum(over), count]))
         width, total = self.num_features, sums[-1]
         mean = sums[:width] / total
         variance = (sums[width:-1] / total - mean.square()).clamp_min(0)
-        self._remember(mean.detach(), variance.detach(), float(total))
-        shape = [1, -1] + [1] * (input.dim() - 2)
-        scale = torch.rsqrt(variance + self.eps)
-        if self.affine:
-            scale = scale * self.weight
-            return input * scale.view(shape) + (self.bias - mean * scale).view(shape)
-        return (input - mean.view(shape)) * scale.view(shape)
+        self._remember(mean.detach(), variance.detach(), total.detach())
+        shape = [1, -1] + [1] * (x.dim() - 2)
+        scale = torch.rsqrt(variance + self.eps) * self.weight
+        return (x * scale.view(shape) + (self.bias - mean * scale).view(shape)).to(input.dtype)
 
     @torch.no_grad()
-    def _remember(self, mean: Tensor, variance: Tensor, count: float) -> None:
+    def _remember(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(1)
         share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean, share)
-        self.running_var.lerp_(variance * (count / max(count - 1, 1)), share)
+        self.running_var.lerp_(variance * (count / (count - 1).clamp_min(1)), share)
 
 
-def synced(module: nn.Module, device: torch.device) -> nn.Module:
+def synced(module: nn.Module) -> nn.Module:
     """The module with its batch norms exchanged; parameters keep names and shapes."""
     if isinstance(module, nn.modules.batchnorm._BatchNorm):
-        kind = nn.SyncBatchNorm if device.type == "cuda" else SyncedNorm
-        return kind(module.num_features, module.eps, module.momentum, module.affine, device="meta")
+        return SyncedNorm(module.num_features, module.eps, module.momentum, device="meta")
     for name, child in module.named_children():
-        setattr(module, name, synced(child, device))
+        setattr(module, name, synced(child))
     return module

@@ -15,6 +15,7 @@ from .network import Network
 from .pieces import Piece
 from .skeletons import skeleton
 from .supernet import Supernet
+from .values import did_you_mean
 
 _FIXED = (FREE, GRID, KERNEL)
 _GIVEN = ("pixels", "classes")
@@ -56,9 +57,7 @@ def sort_channels(net: Supernet, importance: str = "l1", axes: Iterable[str] | N
     if axes is not None:
         unknown = set(axes) - set(places)
         if unknown:
-            raise ValueError(
-                f"{sorted(unknown)[0]!r} is no axis that can be sorted; known are {', '.join(sorted(places))}"
-            )
+            raise ValueError(f"{min(unknown)!r} is no axis that can be sorted, {did_you_mean(min(unknown), places)}")
     used = _used(net)
     indices: dict[str, Tensor] = {}
     for group in _groups(places, dims):

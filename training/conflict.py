@@ -14,6 +14,10 @@ from torch import Tensor
 from supernet import NetSpec
 
 
+_NOISE = 1e-8
+"""Of two squared gradients: the direction of one that is nothing but rounding is no direction to yield to."""
+
+
 def attention_share(spec: NetSpec) -> float:
     """The part of the blocks' MACs that blocks with attention have."""
     attending = total = 0
@@ -42,15 +46,18 @@ def without_conflict(first: Sequence[Tensor], second: Sequence[Tensor], mutual: 
     its component along the first (PCGrad). All on the device, without waiting for it.
     """
     dots = torch.stack([(a * b).sum() for a, b in zip(first, second, strict=True)])
-    against = dots.clamp_max(0)
-    along_second = against / _squares(second)
-    along_first = against / _squares(first) if mutual else torch.zeros_like(against)
+    squares = _squares(first), _squares(second)
+    ratio = squares[0] / squares[1]
+    alike = (ratio > _NOISE) & (ratio < 1 / _NOISE)
+    against = torch.where(alike, dots.clamp_max(0), 0)
+    along_second = against / squares[1]
+    along_first = against / squares[0] if mutual else torch.zeros_like(against)
     # a - (a.b / b.b) b + b - (a.b / a.a) a
     total = [
         a * (1 - one) + b * (1 - other)
         for a, b, one, other in zip(first, second, along_first.unbind(), along_second.unbind(), strict=True)
     ]
-    return total, float((dots < 0).float().mean())
+    return total, float((against < 0).float().mean())
 
 
 def _squares(tensors: Sequence[Tensor]) -> Tensor:

@@ -1,0 +1,37 @@
+"""Two processes with half of the images each are one process with all of them: real processes, over gloo."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parent.parent
+
+
+def start(path, **variables):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+    return subprocess.Popen([sys.executable, "-m", "tests.parallel_worker", str(path)], cwd=ROOT, env=environment)
+
+
+@pytest.mark.slow
+def test_two_processes_are_one(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    together = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    workers = [start(tmp_path / "two", RANK=rank, LOCAL_RANK=rank, **together) for rank in "01"]
+    alone = start(tmp_path / "one")
+    assert [worker.wait(timeout=240) for worker in (*workers, alone)] == [0, 0, 0]
+    first, second, one = (torch.load(tmp_path / name) for name in ("two.0", "two.1", "one.0"))
+    for setting, parts in one.items():
+        for part, tensors in parts.items():
+            for name, tensor in tensors.items():
+                where = f"{setting}: {part}: {name}"
+                assert torch.equal(first[setting][part][name], second[setting][part][name]), where
+                torch.testing.assert_close(first[setting][part][name], tensor, rtol=1e-10, atol=1e-10, msg=where)
+    weights = [parts["net"]["stem.conv1.conv.weight"] for parts in one.values()]
+    assert len({float(weight.sum()) for weight in weights}) == len(weights), "the settings make no difference"
