@@ -33,8 +33,8 @@ def calibrate(
         return
     momenta = [norm.momentum for norm in norms]
     synced = [norm for norm in norms if isinstance(norm, SyncedNorm)]
-    for norm in synced:
-        norm.alone = True  # the processes may have more or fewer batches, and are averaged afterwards
+    for one in synced:
+        one.alone = True  # the processes may have more or fewer batches, and are averaged afterwards
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the plain average
@@ -48,8 +48,8 @@ def calibrate(
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
-    for norm in synced:
-        norm.alone = False
+    for one in synced:
+        one.alone = False
     if us.totals([count])[0] == 0:
         raise ValueError("batch norms can't be calibrated without images: a batch of at least 2 is needed")
     if us.world > 1:

@@ -203,7 +203,8 @@ class RunConfig(Options, frozen=True):
     """The member it belongs to; empty: the space's largest."""
     norm: Annotated[str, Choice(("shared", "per_width"))] = "shared"
     sync_norm: bool = False
-    ema: Rate | None = None
+    ema: Annotated[float, Limit(0, 0.999999)] | None = None
+    """How much of the running average of the weights stays at each step; null: there is none."""
     augment: AugmentConfig = AugmentConfig()
     step: StepConfig = StepConfig()
     phases: tuple[PhaseConfig, ...] = ()
@@ -224,3 +225,6 @@ class RunConfig(Options, frozen=True):
         starts = [phase.start for phase in self.phases]
         if starts != sorted(set(starts)):
             raise SpecError("phases", f"their starts {starts} don't grow")
+        sorts = [index for index, phase in enumerate(self.phases) if phase.sort]
+        if sorts and self.norm == "per_width":
+            raise SpecError(f"phases[{sorts[0]}].sort", "true needs norm: shared, as norms of each width fix the order")

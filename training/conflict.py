@@ -13,7 +13,6 @@ from torch import Tensor
 
 from supernet import NetSpec
 
-
 _NOISE = 1e-8
 """Of two squared gradients: the direction of one that is nothing but rounding is no direction to yield to."""
 

@@ -1,0 +1,80 @@
+"""The state of a run into a checkpoint and back: all that the next step depends on, and that does not follow from the
+config and the number of the step."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import Any
+
+from supernet import format_space
+
+from .checkpoint import CheckpointError, load_latest, save_checkpoint
+from .run_folder import checkpoints, plain
+from .setting import Training
+
+
+def save(run: Training, score: float | None) -> None:
+    """Process 0 writes, the others wait. `score` tells which checkpoint was best."""
+    if run.us.is_main:
+        options = run.config.checkpoint
+        path = save_checkpoint(
+            checkpoints(run.out),
+            plain(_state(run)),
+            step=run.step,
+            score=score,
+            keep_last=options.keep_last,
+            keep_best=options.keep_best,
+        )
+        run.last_good = str(path)
+    run.us.barrier()
+    run.saved_at = time.monotonic()
+
+
+def continue_(run: Training) -> None:
+    """From the newest checkpoint in the run's folder, if there is one. All processes read the same."""
+    found = load_latest(checkpoints(run.out), expect=_written_for(run))
+    steps = set(run.us.gather(found[0]["step"] if found is not None else 0))
+    if len(steps) > 1:
+        raise CheckpointError(f"not all processes see the same checkpoints; do they share the folder {run.out}?")
+    if found is None:
+        return
+    state, path = found
+    run.step, run.last_good = state["step"], str(path)
+    run.net.load_state_dict(state["net"])
+    if run.averaged is not None:
+        run.averaged.net.load_state_dict(state["averaged"]["net"])
+        run.averaged.updates = state["averaged"]["updates"]
+    run.optimizer.load_state_dict(state["optimizer"])
+    run.sandwich.scaler.load_state_dict(state["scaler"])
+    run.enter_phase()
+    if state["sampler_phase"] == run.phase.start:
+        run.sampler.load_state(state["sampler"])
+
+
+def _state(run: Training) -> dict[str, Any]:
+    averaged = run.averaged
+    return {
+        "written_for": _written_for(run),
+        "step": run.step,
+        "net": run.net.state_dict(),
+        "averaged": averaged and {"net": averaged.net.state_dict(), "updates": averaged.updates},
+        "optimizer": run.optimizer.state_dict(),
+        "scaler": run.sandwich.scaler.state_dict(),
+        "sampler": run.sampler.state(),
+        "sampler_phase": run.phase.start,
+    }
+
+
+def _written_for(run: Training) -> dict[str, str]:
+    """What must not change from one start to the next."""
+    config = run.config
+    space = hashlib.blake2b(format_space(run.space).encode(), digest_size=8).hexdigest()
+    return {
+        "space": f"{run.space.name} {space}",
+        "seed": str(config.seed),
+        "norm": config.norm,
+        "optimizer": config.optimizer.name,
+        "images per step": str(run.images_per_step),
+        "averaged": str(config.ema is not None),
+    }
