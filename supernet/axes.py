@@ -70,7 +70,7 @@ def _declared(piece: Piece, path: str, modules: dict[str, nn.Module]) -> tuple[s
     for known in (path, parent) if isinstance(modules[parent], ConvNorm) else (path,):
         if known in piece.axes:
             return piece.axes[known]
-    raise TypeError(f"{type(piece.options).__name__} declares no axes for its submodule {path!r}")
+    raise TypeError(f"{type(piece.kind).__name__} declares no axes for its submodule {path!r}")
 
 
 def _labels(declared: tuple[str, ...], owner: nn.Module, leaf: str) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ def _dim(piece: Piece, path: str, label: str, length: int, names: Naming) -> Dim
     if label.endswith(PART):
         return Dim(names.axis(piece, path, label.partition(":")[0]) + PART, 1, length)
     axis, parts, each = names.axis(piece, path, label), 1, length
-    options: Any = piece.options
+    options: Any = piece.kind
     if label == "heads":
         parts, each = length, 1
     elif "*" in label:

@@ -5,6 +5,7 @@ Equal pieces have equal modules, so that whoever makes networks by the thousand 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -20,29 +21,61 @@ from .stems import Stem
 Axes = Mapping[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class StemPiece:
+class Piece(ABC):
+    """`path` is its place in a supernet, where blocks are counted by slots. `streams` names the feature map whose
+    channels an axis of that name is made of."""
+
+    @property
+    @abstractmethod
+    def path(self) -> str: ...
+
+    @property
+    @abstractmethod
+    def streams(self) -> dict[str, str]: ...
+
+    @property
+    def kind(self) -> Kind | None:
+        """The options that know the axes of the module; without any, all its parameters lie along `width`."""
+        return None
+
+    @property
+    def axes(self) -> Axes:
+        return {"": ("width",)} if self.kind is None else self.kind.axes
+
+    @abstractmethod
+    def module(self) -> nn.Module: ...
+
+
+@dataclass(frozen=True)
+class StemPiece(Piece):
     stem: Stem
     in_chans: int
 
     path = "stem"
-    streams = {"width": "stem"}  # noqa: RUF012  a constant
 
     @property
-    def options(self) -> Kind:
+    def streams(self) -> dict[str, str]:
+        return {"width": "stem"}
+
+    @property
+    def kind(self) -> Kind:
         return self.stem
-
-    @property
-    def axes(self) -> Axes:
-        return self.stem.axes
 
     def module(self) -> nn.Module:
         return self.stem.module(self.in_chans)
 
 
-@dataclass(frozen=True, slots=True)
-class DownsamplePiece:
+@dataclass(frozen=True)
+class StagePiece(Piece):
     stage: int
+
+    @property
+    def streams(self) -> dict[str, str]:
+        return {"width": f"stages.{self.stage}"}
+
+
+@dataclass(frozen=True)
+class DownsamplePiece(StagePiece):
     downsample: Downsample
     width_in: int
     width: int
@@ -54,44 +87,32 @@ class DownsamplePiece:
 
     @property
     def streams(self) -> dict[str, str]:
-        return {"width": f"stages.{self.stage}", "width_in": f"stages.{self.stage - 1}" if self.stage else "stem"}
+        before = f"stages.{self.stage - 1}" if self.stage else "stem"
+        return super().streams | {"width_in": before}
 
     @property
-    def options(self) -> Kind:
+    def kind(self) -> Kind:
         return self.downsample
-
-    @property
-    def axes(self) -> Axes:
-        return self.downsample.axes
 
     def module(self) -> nn.Module:
         return self.downsample.module(self.width_in, self.width, self.size_in)
 
 
-@dataclass(frozen=True, slots=True)
-class PositionPiece:
-    stage: int
+@dataclass(frozen=True)
+class PositionPiece(StagePiece):
     width: int
     size: Size
-
-    options = None
-    axes = {"": ("width",)}  # noqa: RUF012
 
     @property
     def path(self) -> str:
         return f"stages.{self.stage}.position"
 
-    @property
-    def streams(self) -> dict[str, str]:
-        return {"width": f"stages.{self.stage}"}
-
     def module(self) -> nn.Module:
         return PositionTable(self.width, self.size)
 
 
-@dataclass(frozen=True, slots=True)
-class BlockPiece:
-    stage: int
+@dataclass(frozen=True)
+class BlockPiece(StagePiece):
     slot: int
     block: Block
     width: int
@@ -102,42 +123,30 @@ class BlockPiece:
         return f"stages.{self.stage}.slots.{self.slot}"
 
     @property
-    def streams(self) -> dict[str, str]:
-        return {"width": f"stages.{self.stage}"}
-
-    @property
-    def options(self) -> Kind:
+    def kind(self) -> Kind:
         return self.block
-
-    @property
-    def axes(self) -> Axes:
-        return self.block.axes
 
     def module(self) -> nn.Module:
         return self.block.module(self.width, self.size)
 
 
-@dataclass(frozen=True, slots=True)
-class NormPiece:
-    last_stage: int
+@dataclass(frozen=True)
+class NormPiece(StagePiece):
+    """After the last stage."""
+
     head: Head
     width: int
 
     path = "norm"
-    options = None
-    axes = {"": ("width",)}  # noqa: RUF012
-
-    @property
-    def streams(self) -> dict[str, str]:
-        return {"width": f"stages.{self.last_stage}"}
 
     def module(self) -> nn.Module:
         return self.head.final_norm(self.width)
 
 
-@dataclass(frozen=True, slots=True)
-class HeadPiece:
-    last_stage: int
+@dataclass(frozen=True)
+class HeadPiece(StagePiece):
+    """After the last stage."""
+
     head: Head
     width: int
     num_classes: int
@@ -146,16 +155,8 @@ class HeadPiece:
     path = "head"
 
     @property
-    def streams(self) -> dict[str, str]:
-        return {"width": f"stages.{self.last_stage}"}
-
-    @property
-    def options(self) -> Kind:
+    def kind(self) -> Kind:
         return self.head
-
-    @property
-    def axes(self) -> Axes:
-        return self.head.axes
 
     def module(self) -> nn.Module:
         module = self.head.module(self.width)
@@ -163,7 +164,6 @@ class HeadPiece:
         return module
 
 
-Piece = StemPiece | DownsamplePiece | PositionPiece | BlockPiece | NormPiece | HeadPiece
 Maker = Callable[[Piece], nn.Module]
 
 

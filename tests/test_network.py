@@ -110,7 +110,7 @@ def test_wrapped_networks(tmp_path):
     ("call", "error", "message"),
     [
         (lambda: build("iformer_t"), TypeError, "build takes a NetSpec"),
-        (lambda: load_spec(7), TypeError, "load_spec takes a name or a path, not 7"),
+        (lambda: load_spec(7), TypeError, "expected a name or a path of a published network, not 7"),
         (lambda: build(load_spec("iformer_t"), dropout=1.5), ValueError, "dropout 1.5 is not from 0 to below 1"),
         (lambda: build(load_spec("iformer_t"), drop_path=-1), ValueError, "drop_path -1 is not from 0 to below 1"),
     ],
