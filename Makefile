@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := supernet training tests bench
+SCRIPTS := train_supernet.py
 
-.PHONY: help setup test lint format quick bench-networks clean
+.PHONY: help setup test lint format quick bench-networks bench-supernet clean
 
 help:
 	@echo "make setup           the environment in .venv (about 6 GB, a minute or two)"
@@ -11,6 +12,7 @@ help:
 	@echo "make quick           the tests that take seconds"
 	@echo "make format          put the code into its form"
 	@echo "make bench-networks  speed of our networks beside timm's"
+	@echo "make bench-supernet  what a supernet costs beside static networks (about 45 minutes)"
 
 setup: .venv/.made
 
@@ -30,16 +32,20 @@ quick: .venv/.made
 	$(BIN)/python -m pytest -m "not slow"
 
 lint: .venv/.made
-	$(BIN)/ruff check $(PACKAGES)
-	$(BIN)/ruff format --check $(PACKAGES)
+	$(BIN)/ruff check $(PACKAGES) $(SCRIPTS)
+	$(BIN)/ruff format --check $(PACKAGES) $(SCRIPTS)
 	$(BIN)/mypy
+	$(BIN)/mypy $(SCRIPTS)
 
 format: .venv/.made
-	$(BIN)/ruff check --fix $(PACKAGES)
-	$(BIN)/ruff format $(PACKAGES)
+	$(BIN)/ruff check --fix $(PACKAGES) $(SCRIPTS)
+	$(BIN)/ruff format $(PACKAGES) $(SCRIPTS)
 
 bench-networks: .venv/.made
 	$(BIN)/python bench/networks.py
+
+bench-supernet: .venv/.made
+	$(BIN)/python bench/supernet.py
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

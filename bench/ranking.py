@@ -5,7 +5,7 @@
 Takes random members of the space, trains each alone with the options of the first run (the same images, augmentation,
 epochs, optimiser and averaging; no distillation, as nobody is there to learn from), and compares its accuracy with what
 it has inside each run's supernet. Batch norms are calibrated in the same way everywhere. Results of members trained
-alone are kept in the folder `--alone`, so that an interrupted start goes on and a further run costs only its evaluation.
+alone are kept in the folder `--alone`: an interrupted start goes on, and a further run costs its evaluation only.
 Kendall's tau and Spearman's rho come with 95 % intervals from resampling the members.
 """
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
 
 from supernet.norms import SyncedNorm
+from supernet.values import SpecError
 
 from .precision import Precision
 from .processes import Processes
@@ -24,43 +26,54 @@ def calibrate(
     precision: Precision | None = None,
     us: Processes | None = None,
 ) -> None:
-    """Sets the running mean and variance to the average over these batches, of all processes. Leaves `net` in
-    evaluation mode. Without batch norms there is nothing to do, and no batch is asked for."""
+    """Sets the running mean and variance to the average over these batches, of all processes, each image weighing the
+    same. Leaves `net` in evaluation mode. Without batch norms there is nothing to do, and no batch is asked for."""
     precision, us = precision or Precision(), us or Processes()
     norms = batch_norms(net)
     net.eval()
     if not norms:
         return
+    with _learning(norms):
+        seen = 0
+        for images, _ in batches:
+            if len(images) > 1:  # of a single image, the head's norm has no variance
+                seen += len(images)
+                for norm in norms:
+                    norm.momentum = len(images) / seen
+                with precision.autocast():
+                    net(precision.place(images))
+    if us.totals([seen])[0] == 0:
+        raise SpecError(
+            "evaluate.calibration_images", "batch norms need at least 2 images in a batch of one of the processes"
+        )
+    if us.world > 1:
+        _average(norms, seen, us)
+
+
+@contextlib.contextmanager
+def _learning(norms: list[nn.modules.batchnorm._BatchNorm]) -> Iterator[None]:
+    """Only the norms are in training mode, and each process for itself: some may have more batches than others."""
     momenta = [norm.momentum for norm in norms]
-    synced = [norm for norm in norms if isinstance(norm, SyncedNorm)]
-    for one in synced:
-        one.alone = True  # the processes may have more or fewer batches, and are averaged afterwards
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # the plain average
         norm.train()
-    count = 0
-    for images, _ in batches:
-        if len(images) > 1:  # of a single image, the head's norm has no variance
-            with precision.autocast():
-                net(precision.place(images))
-            count += 1
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-        norm.eval()
-    for one in synced:
-        one.alone = False
-    if us.totals([count])[0] == 0:
-        raise ValueError("batch norms can't be calibrated without images: a batch of at least 2 is needed")
-    if us.world > 1:
-        _average(norms, count, us)
+        if isinstance(norm, SyncedNorm):
+            norm.alone = True
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.eval()
+            if isinstance(norm, SyncedNorm):
+                norm.alone = False
 
 
-def _average(norms: list[nn.modules.batchnorm._BatchNorm], count: int, us: Processes) -> None:
-    """Over processes, each weighing as many batches as it had."""
+def _average(norms: list[nn.modules.batchnorm._BatchNorm], seen: int, us: Processes) -> None:
+    """Over processes, each weighing as many images as it had."""
     tensors = [tensor for norm in norms for tensor in (norm.running_mean, norm.running_var) if tensor is not None]
-    flat = torch.cat([tensor.double().flatten() for tensor in tensors] + [tensors[0].new_ones(1).double()]) * count
-    if count == 0:
+    flat = torch.cat([tensor.double().flatten() for tensor in tensors] + [tensors[0].new_ones(1).double()]) * seen
+    if seen == 0:
         flat = torch.zeros_like(flat)  # what was never filled may be anything
     us.sum_(flat)
     parts = (flat[:-1] / flat[-1]).split([tensor.numel() for tensor in tensors])

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from supernet import NetSpec, Space, SpecError, WeightsError, load_spec
+from supernet import NetSpec, Space, SpecError, WeightsError, load_space, load_spec
+from supernet.values import printable
 
 from .checkpoint import CheckpointError
+from .config import RunConfig
 from .data import DataError, open_data
 from .evaluation import evaluate_members
 from .launching import launch
@@ -23,77 +25,147 @@ from .loop import DivergedError, Interrupted, train
 from .precision import set_up
 from .processes import ProcessesError, device_for
 from .reading import load_config
-from .run_folder import load_supernet, read_setting
+from .run_folder import read_setting, read_supernet
 
 _OURS = (SpecError, WeightsError, CheckpointError, DataError, DivergedError, ProcessesError)
+
+CHANGEABLE = (
+    "data.path",
+    "data.validation",
+    "data.workers",
+    "data.eval_batch_size",
+    "evaluate.images",
+    "evaluate.calibration_images",
+    "precision.",
+)
+"""What an evaluation may set: where and how it runs, and on what, but not what the run was."""
 
 
 def run_safely(command: Callable[[], None]) -> int:
     """The exit status: 2 for what a user can mend, 130 where the run was asked to stop, as is usual for signals."""
     try:
         command()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except _OURS as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return _say(str(error))
     except (Interrupted, KeyboardInterrupt):
         return 130
     except torch.OutOfMemoryError as error:
-        print(f"error: out of GPU memory: {str(error).splitlines()[0]} Try a smaller data.batch_size.", file=sys.stderr)
-        return 2
+        return _say(f"out of GPU memory: {str(error).splitlines()[0]} Try a smaller data.batch_size.")
+    except BrokenPipeError:
+        # Whoever read the output, such as `head`, has gone; Python would try to write the rest when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _say("nobody reads the output any more")
+    except OSError as error:  # a full disk, a folder that was taken away
+        where = f"{printable(str(error.filename))}: " if error.filename else ""
+        return _say(f"{where}{error.strerror or error}")
     return 0
 
 
-def train_command(path: str, overrides: list[str], out: Path) -> None:
-    launch(load_config(path, overrides), out, train)
+def _say(what: str) -> int:
+    print(f"error: {' '.join(what.splitlines())}", file=sys.stderr)
+    return 2
+
+
+def train_command(path: str, overrides: Sequence[str], out: Path) -> None:
+    config = load_config(path, overrides)
+    _check(config, out)
+    launch(config, out, train)
+
+
+def _check(config: RunConfig, out: Path) -> None:
+    """What can be known before processes are started, a job waits in a queue, and data are looked through."""
+    if out.exists() and not out.is_dir():
+        raise SpecError("--out", f"{printable(str(out))} is a file; a run is a folder")
+    try:
+        space = load_space(config.space)
+    except SpecError as error:
+        raise SpecError("space", str(error)) from None
+    if config.init_spec:
+        _member(config.init_spec, space, "init_spec")
+    if config.init and not Path(config.init).expanduser().is_file():
+        raise SpecError("init", f"there is no file {printable(config.init)}")
 
 
 def evaluate_command(args: argparse.Namespace) -> None:
     """JSON lines on standard output, one for each member."""
     folder: Path = args.evaluate
-    config, space = read_setting(folder)
-    members = list(_members(args, space))
+    _check_overrides(args.overrides)
+    config, space = read_setting(folder, args.overrides)
+    members = list(_members(args, space, config.seed))
     if not members:
         raise SpecError("--evaluate", "which members? --spec NAME, --random N or --extremes")
+    if args.split == "held_out" and not config.data.held_out:
+        raise SpecError("--split", "the run held no images out: data.held_out is 0")
     device = device_for(config.precision, 0)
     precision = set_up(config.precision, device)
+    net, checkpoint = read_supernet(folder, best=not args.last)
     data = open_data(config.data, config.augment, seed=config.seed, in_chans=space.in_chans)
-    if args.split == "held_out" and not data.num_held_out:
-        raise SpecError("--split", "the run held no images out: data.held_out is 0")
-    net = load_supernet(folder, best=not args.last).to(device)
-    images = data.held_out_batches if args.split == "held_out" else data.validation_batches
+    if data.num_classes != space.num_classes:
+        raise SpecError(
+            "data", f"the images have {data.num_classes:,} classes, the run's networks know {space.num_classes:,}"
+        )
+    if args.output is not None:
+        _append(args.output, "")  # it should be known before, not after the first member
     rows = evaluate_members(
-        net,
+        net.to(device),
         members,
         lambda size: data.calibration_batches(size, config.evaluate.calibration_images),
-        images,
+        lambda size: (
+            data.held_out_batches(size)
+            if args.split == "held_out"
+            else data.validation_batches(size, config.evaluate.images)
+        ),
         precision,
     )
-    with ExitStack() as files:
-        output = files.enter_context(args.output.open("a", encoding="utf-8")) if args.output else None
-        for (_, spec), row in zip(members, rows, strict=True):
-            line = json.dumps({"run": str(folder), "split": args.split, **row, "code": space.encode(spec)})
-            print(line, flush=True)
-            if output is not None:
-                print(line, file=output, flush=True)
+    about = {"run": str(folder), "checkpoint": checkpoint.name, "split": args.split}
+    for (_, spec), row in zip(members, rows, strict=True):
+        line = json.dumps(about | row | {"code": space.encode(spec)})
+        print(line, flush=True)
+        if args.output is not None:
+            _append(args.output, line + "\n")
 
 
-def _members(args: argparse.Namespace, space: Space) -> Iterator[tuple[str, NetSpec]]:
+def _check_overrides(overrides: Sequence[str]) -> None:
+    for override in overrides:
+        place = override.partition("=")[0].strip()
+        if not any(place == known or (known.endswith(".") and place.startswith(known)) for known in CHANGEABLE):
+            known = ", ".join(known + "*" * known.endswith(".") for known in CHANGEABLE)
+            raise SpecError(
+                f"--set {printable(override)}", f"the run is as it was trained; an evaluation can set {known}"
+            )
+
+
+def _append(path: Path, text: str) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise SpecError("--output", f"{printable(str(path))} can't be written: {error.strerror}") from None
+
+
+def _members(args: argparse.Namespace, space: Space, seed: int) -> Iterator[tuple[str, NetSpec]]:
+    """By name. Without a seed of its own, the random ones are those that the run itself evaluates."""
     if args.extremes:
         yield "largest", space.largest()
         yield "smallest", space.smallest()
     for name in args.spec:
-        yield name, _member(name, space)
-    rng = random.Random(args.seed)
+        yield name, _member(name, space, "--spec")
+    rng = random.Random(f"{seed if args.seed is None else args.seed} evaluation")
     for number, spec in enumerate(space.members(rng, args.random) if args.random else []):
         yield f"random {number + 1}", spec
 
 
-def _member(name: str, space: Space) -> NetSpec:
-    """For the classes of the run's data; the error says why a network is not in the space."""
+def _member(name: str, space: Space, field: str) -> NetSpec:
+    """For the classes and channels of the space; the error says why a network is not in it."""
     changes: dict[str, Any] = {"num_classes": space.num_classes, "in_chans": space.in_chans}
-    spec = load_spec(name).with_(**changes)
+    try:
+        spec = load_spec(name).with_(**changes)
+    except SpecError as error:
+        raise SpecError(field, str(error)) from None
     try:
         space.encode(spec)
     except SpecError as error:
-        raise SpecError("--spec", f"{name} is not in the run's space: {error}") from None
+        raise SpecError(field, f"{printable(name)} is not in the run's space: {error}") from None
     return spec

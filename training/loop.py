@@ -44,20 +44,22 @@ def train(config: RunConfig, out: Path) -> None:
     with processes(config.precision) as us, stop_on_signals() as stop:
         run = Training(config, out, us)
         continue_(run)
+        if run.step == run.total_steps and run.evaluated:
+            if us.is_main:
+                print(f"{run.step:,} steps are done; the run is in {out}")
+            return
         if us.is_main:
             write_setting(out, config, run.space)
         gc.collect()
         gc.freeze()  # what was made so far stays, and need not be looked through again and again
         with RunLog(out, config.log, us.is_main, run.total_steps, run.step) as log:
             log.say(run.about())
+            _end_epoch(run, log)  # where the run was stopped before it could
             while run.step < run.total_steps:
                 run.enter_phase()
                 run.sort_if_due()
                 _train_epoch(run, log, stop)
-                done = run.step // run.steps_per_epoch
-                due = done % config.evaluate.every == 0 or run.step == run.total_steps
-                score = _evaluate(run, log) if due else None
-                save(run, score)
+                _end_epoch(run, log)
             log.say(f"{run.step:,} steps are done; the run is in {out}")
 
 
@@ -75,6 +77,7 @@ def _train_epoch(run: Training, log: RunLog, stop: Stop) -> None:
         if run.averaged is not None:
             run.averaged.update(run.net)
         run.step += 1
+        run.evaluated = False
         run.pending.append((run.step, members, losses))
         if log.due(run.step):
             speed = (run.step - since) * run.images_per_step / max(time.monotonic() - began, 1e-9)
@@ -86,6 +89,16 @@ def _train_epoch(run: Training, log: RunLog, stop: Stop) -> None:
                 _look_at_losses(run)
         _save_or_stop(run, log, stop)
     _look_at_losses(run)
+
+
+def _end_epoch(run: Training, log: RunLog) -> None:
+    """Evaluates if it is time to, and saves; nothing if that was done, or in the middle of an epoch."""
+    if run.evaluated or run.step % run.steps_per_epoch:
+        return
+    due = run.step // run.steps_per_epoch % run.config.evaluate.every == 0 or run.step == run.total_steps
+    score = _evaluate(run, log) if due else None
+    run.evaluated = True
+    save(run, score)
 
 
 def _look_at_losses(run: Training) -> dict[str, float]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
-from timm.optim import create_optimizer_v2
+from timm.optim import create_optimizer_v2, list_optimizers
 from timm.scheduler import CosineLRScheduler
 from timm.scheduler.scheduler import Scheduler
 
 from supernet import Supernet
-from supernet.values import SpecError
+from supernet.values import SpecError, did_you_mean
 
 from .config import OptimizerConfig, ScheduleConfig
 
@@ -28,7 +28,8 @@ def make_optimizer(net: Supernet, config: OptimizerConfig, images_per_step: int)
             **eps,
         )
     except (ValueError, AssertionError, KeyError, TypeError) as error:
-        raise SpecError("optimizer", f"{config.name!r} can't be made: {error}") from None
+        near = did_you_mean(config.name, list_optimizers())
+        raise SpecError("optimizer.name", f"{config.name!r} can't be made ({error}); {near}") from None
 
 
 def peak_lr(config: OptimizerConfig, images_per_step: int) -> float:
@@ -39,6 +40,10 @@ def make_schedule(optimizer: torch.optim.Optimizer, config: ScheduleConfig, step
     """Warm-up and cosine over all steps; a function of the step alone."""
     total = config.epochs * steps_per_epoch
     warmup = round(config.warmup_epochs * steps_per_epoch)
+    peak = optimizer.param_groups[0]["lr"]
+    for field in ("warmup_lr", "min_lr"):
+        if getattr(config, field) > peak:
+            raise SpecError(f"schedule.{field}", f"{getattr(config, field):g} is above the highest rate, {peak:g}")
     if warmup >= total:
         raise SpecError("schedule.warmup_epochs", f"{config.warmup_epochs:g} are not fewer than {config.epochs} epochs")
     return CosineLRScheduler(

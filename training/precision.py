@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -41,6 +42,8 @@ def set_up(config: PrecisionConfig, device: torch.device) -> Precision:
         raise SpecError("precision.amp", "'fp16' needs CUDA; on this device bf16 or none would run")
     if config.threads:
         torch.set_num_threads(config.threads)
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may add up in another order
     torch.use_deterministic_algorithms(config.deterministic, warn_only=False)
     torch.backends.cudnn.benchmark = not config.deterministic
     return Precision(device, config.amp, config.channels_last)

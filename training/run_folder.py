@@ -8,18 +8,23 @@ checkpoints/                                  to continue from
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from supernet import Space, Supernet, load_space, save_space
-from supernet.values import SpecError
+from supernet.options import Options
+from supernet.values import SpecError, printable, show
 
-from .checkpoint import best_checkpoint, load_checkpoint, load_latest
+from .checkpoint import CheckpointError, best_checkpoint, load_checkpoint, load_latest
 from .config import RunConfig
 from .environment import environment
 from .reading import format_config, load_config
+
+logger = logging.getLogger("training")
 
 
 def checkpoints(folder: Path) -> Path:
@@ -27,26 +32,56 @@ def checkpoints(folder: Path) -> Path:
 
 
 def write_setting(folder: Path, config: RunConfig, space: Space) -> None:
-    """Raises SpecError where the folder can't be written, or where something else is in its place."""
+    """Options that were others at the last start in this folder are named in a warning.
+
+    Raises SpecError where the folder can't be written, or where something else is in its place.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _warn_of_changes(folder / "config.yaml", config)
         _write(folder / "config.yaml", format_config(config))
         save_space(space, folder / "space.yaml")
         _write(folder / "environment.json", json.dumps(environment(), indent=1) + "\n")
     except OSError as error:
-        raise SpecError("--out", f"{folder} can't be written: {error.strerror}") from None
+        raise SpecError("--out", f"{printable(str(folder))} can't be written: {error.strerror}") from None
 
 
-def read_setting(folder: Path) -> tuple[RunConfig, Space]:
+def _warn_of_changes(path: Path, config: RunConfig) -> None:
+    if not path.exists():
+        return
+    try:
+        changed = list(_changes(load_config(path), config, ""))
+    except SpecError as error:
+        logger.warning("the config of the last start is replaced, as it can't be read: %s", error)
+        return
+    if changed:
+        logger.warning("options that were others at the last start: %s", "; ".join(changed))
+
+
+def _changes(old: Options, new: Options, place: str) -> Iterator[str]:
+    for name in old.__struct_fields__:
+        was, now = getattr(old, name), getattr(new, name)
+        if isinstance(was, Options) and isinstance(now, Options):
+            yield from _changes(was, now, f"{place}{name}.")
+        elif was != now:
+            yield f"{place}{name} was {show(was)}, now {show(now)}"
+
+
+def read_setting(folder: Path, overrides: Sequence[str] = ()) -> tuple[RunConfig, Space]:
     """The config of a run and the space it trained, with the classes of its data."""
-    if not (folder / "config.yaml").is_file():
-        raise SpecError(str(folder), "is no run of train_supernet.py: config.yaml is missing")
-    return load_config(folder / "config.yaml"), load_space(folder / "space.yaml")
+    for name in ("config.yaml", "space.yaml"):
+        if not (folder / name).is_file():
+            raise SpecError(printable(str(folder)), f"is no run of train_supernet.py: {name} is missing")
+    return load_config(folder / "config.yaml", overrides), load_space(folder / "space.yaml")
 
 
 def load_supernet(folder: str | Path, *, best: bool = True, averaged: bool = True) -> Supernet:
     """The supernet of a run: from its best checkpoint (or the newest), with averaged weights where it has them."""
-    folder = Path(folder)
+    return read_supernet(Path(folder), best=best, averaged=averaged)[0]
+
+
+def read_supernet(folder: Path, *, best: bool = True, averaged: bool = True) -> tuple[Supernet, Path]:
+    """The same, and the checkpoint it is from."""
     config, space = read_setting(folder)
     path = best_checkpoint(checkpoints(folder)) if best else None
     if path is not None:
@@ -54,12 +89,15 @@ def load_supernet(folder: str | Path, *, best: bool = True, averaged: bool = Tru
     else:
         latest = load_latest(checkpoints(folder), expect={})
         if latest is None:
-            raise SpecError(str(folder), "has no checkpoint yet")
-        state = latest[0]
+            raise SpecError(printable(str(folder)), "has no checkpoint yet")
+        state, path = latest
     net = Supernet(space, norm_per_width=config.norm == "per_width")
-    weights = state["averaged"]["net"] if averaged and state.get("averaged") else state["net"]
-    net.load_state_dict(weights)
-    return net
+    try:
+        net.load_state_dict(state["averaged"]["net"] if averaged and state.get("averaged") else state["net"])
+    except (RuntimeError, KeyError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(f"{path}: its weights are not those of space.yaml and config.yaml: {reason}") from None
+    return net, path
 
 
 def _write(path: Path, text: str) -> None:

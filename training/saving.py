@@ -40,7 +40,7 @@ def continue_(run: Training) -> None:
     if found is None:
         return
     state, path = found
-    run.step, run.last_good = state["step"], str(path)
+    run.step, run.evaluated, run.last_good = state["step"], state["evaluated"], str(path)
     run.net.load_state_dict(state["net"])
     if run.averaged is not None:
         run.averaged.net.load_state_dict(state["averaged"]["net"])
@@ -57,6 +57,7 @@ def _state(run: Training) -> dict[str, Any]:
     return {
         "written_for": _written_for(run),
         "step": run.step,
+        "evaluated": run.evaluated,
         "net": run.net.state_dict(),
         "averaged": averaged and {"net": averaged.net.state_dict(), "updates": averaged.updates},
         "optimizer": run.optimizer.state_dict(),
@@ -76,5 +77,6 @@ def _written_for(run: Training) -> dict[str, str]:
         "norm": config.norm,
         "optimizer": config.optimizer.name,
         "images per step": str(run.images_per_step),
+        "training images": str(run.data.num_train),
         "averaged": str(config.ema is not None),
     }

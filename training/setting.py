@@ -71,6 +71,8 @@ class Training:
         self.phase: Phase = self.phases[0]
         self.sampler: Sampler = make_sampler(self.phase.space, config.step)
         self.step = 0
+        self.evaluated = True
+        """Whether the evaluation that is due at this step, if any, was made."""
         self.last_good = "none was written"
         self.pending: list[tuple[int, Sequence[Member], Tensor]] = []
         """Steps whose losses nobody has looked at yet."""

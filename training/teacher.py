@@ -46,6 +46,13 @@ def make_teacher(config: TeacherConfig | None, num_classes: int, in_chans: int, 
     if not timm.is_model(config.model):
         near = ", ".join(timm.list_models(f"*{config.model.split('_')[0]}*")[:5]) or "see timm.list_models()"
         raise SpecError("step.teacher.model", f"{config.model!r} is not a model of timm's; near are {near}")
+    known = timm.get_pretrained_cfg(config.model)
+    if not config.weights and known is not None and known.num_classes != num_classes:
+        raise SpecError(
+            "step.teacher.model",
+            f"{config.model!r} knows {known.num_classes} classes and the data have {num_classes}: step.teacher.weights "
+            "must be the checkpoint of one that was trained on such data",
+        )
     try:
         net = timm.create_model(
             config.model,
