@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -25,6 +24,7 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import supernet
+from bench.timing import Timed, in_turn
 
 NAMES = ("efficientformer_l1", "efficientformerv2_s0", "iformer_t", "lowformer_b0")
 
@@ -53,37 +53,13 @@ def step(net: nn.Module, x: torch.Tensor, train: bool) -> Callable[[], None]:
     return forward_backward if train else forward
 
 
-def seconds(run: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    run()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
-def compare(name: str, train: bool, batch: int, pairs: int, device: str) -> dict[str, object]:
+def compare(name: str, train: bool, batch: int, pairs: int, device: str) -> dict[str, Any]:
     x = torch.randn(batch, 3, *supernet.load_spec(name).size, device=device)
     ours, theirs = (step(net.to(device), x, train) for net in pair_of_networks(name))
-    for run in (ours, theirs) * 3:
-        run()
-    times: list[tuple[float, float]] = []
-    for index in range(pairs):
-        if index % 2:
-            second, first = seconds(theirs), seconds(ours)
-            times.append((first, second))
-        else:
-            times.append((seconds(ours), seconds(theirs)))
-    ratios = sorted(a / b for a, b in times)
-    return {
-        "network": name,
-        "pass": "forward+backward" if train else "forward",
-        "batch": batch,
-        "ours_ms": 1e3 * statistics.median(a for a, _ in times),
-        "timm_ms": 1e3 * statistics.median(b for _, b in times),
-        "ratio": statistics.median(ratios),
-        "ratio_quartiles": [ratios[len(ratios) // 4], ratios[3 * len(ratios) // 4]],
-        "pairs": pairs,
-    }
+    in_turn([(Timed(ours), Timed(theirs))] * 3)
+    found = in_turn([(Timed(ours), Timed(theirs))] * pairs)
+    kind = "forward+backward" if train else "forward"
+    return {"network": name, "pass": kind, "batch": batch, **found.row("timm")}
 
 
 def main() -> None:
@@ -105,7 +81,7 @@ def main() -> None:
             if args.json:
                 print(json.dumps(row), flush=True)
             else:
-                low, high = row["ratio_quartiles"]  # type: ignore[misc]
+                low, high = row["ratio_quartiles"]
                 print(
                     f"{name:22}{row['pass']:18}{row['ours_ms']:9.1f}{row['timm_ms']:9.1f}{row['ratio']:8.3f}"
                     f"  {low:.3f} to {high:.3f}",

@@ -171,7 +171,7 @@ class Supernet(nn.Module):
         example = next(iter(self._shared.values()))
         module = skeleton(piece)
         if self.sync_norm:
-            module = synced(module, example.device)
+            module = synced(module)
         borrowed = []
         for parameter in parameter_axes(piece, module, self.names):
             name = parameter.name

@@ -10,6 +10,7 @@ import bisect
 import functools
 import math
 import random
+from collections.abc import Callable
 
 from ..counting import count
 from ..spec import NetSpec
@@ -18,12 +19,15 @@ from .space import Space
 _TRIES = 200
 _PROBES = 48
 _STEEPEST = 24.0
+_HALVINGS = 8
 
 
 class Bands:
     """`number` bands of equal ratio of MACs. A band that no member is known to lie in is left out."""
 
     def __init__(self, space: Space, number: int) -> None:
+        if number < 1:
+            raise ValueError(f"number: {number} bands are not at least 1")
         self.space = space
         low, high = count(space.smallest()).macs, count(space.largest()).macs
         if low >= high:
@@ -32,7 +36,12 @@ class Bands:
         self.edges = [low * ratio**index for index in range(number)] + [high + 1.0]
         self.known: dict[int, NetSpec] = {0: space.smallest(), number - 1: space.largest()}
         rng = random.Random(0)  # what a band's tilt is must not depend on who draws first
-        self.tilts = [self._tilt(self._middle(band), rng) for band in range(number)]
+
+        @functools.cache
+        def mean_macs(tilt: float) -> float:
+            return sum(count(space.sample(rng, tilt=tilt)).macs for _ in range(_PROBES)) / _PROBES
+
+        self.tilts = [_tilt(self._middle(band), mean_macs) for band in range(number)]
         for band in range(number):
             self._draw(band, rng)
         self.bands = sorted(self.known)
@@ -69,13 +78,11 @@ class Bands:
     def _middle(self, raw: int) -> float:
         return math.sqrt(self.edges[raw] * self.edges[raw + 1])
 
-    def _tilt(self, macs: float, rng: random.Random) -> float:
-        @functools.cache
-        def mean(tilt: float) -> float:
-            return sum(count(self.space.sample(rng, tilt=tilt)).macs for _ in range(_PROBES)) / _PROBES
 
-        low, high = -_STEEPEST, _STEEPEST
-        for _ in range(10):
-            middle = (low + high) / 2
-            low, high = (middle, high) if mean(middle) < macs else (low, middle)
-        return (low + high) / 2
+def _tilt(macs: float, mean_macs: Callable[[float], float]) -> float:
+    """The tilt under which a random member has these MACs on average: the mean grows with the tilt."""
+    low, high = -_STEEPEST, _STEEPEST
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if mean_macs(middle) < macs else (low, middle)
+    return (low + high) / 2

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,12 +36,22 @@ _DIMENSION_OF = {
 }
 
 
+_CHEAPER_WHEN_LARGER = ("reduction", "pool")
+
+MAX_OPTIONS = 10_000
+"""Of one part: each is looked at when a space is read."""
+
+
+def cheap_first(field: str, values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(sorted(values, reverse=field in _CHEAPER_WHEN_LARGER))
+
+
 @dataclass(frozen=True)
 class Open:
-    """A field that is left open, and its values from cheap to expensive as the space file lists them.
+    """A field that is left open, and its values from cheap to expensive.
 
-    `by_width` has a list for each width of the stage instead, all of one length: what the third choice means then
-    depends on the width.
+    `by_width` has values for each width of the stage instead, equally many: what the third choice means then depends
+    on the width. If there is one for each, the field follows the width and there is nothing to choose.
     """
 
     field: str
@@ -85,8 +96,8 @@ class PartSpace:
         return total
 
     def options(self, choices: dict[str, int], width: int) -> Any:
-        """The options with these choices, one for each open field."""
-        values = {field.field: field.at(width)[choices[field.field]] for field in self.open}
+        """The options with these choices; a field without one takes its first value."""
+        values = {field.field: field.at(width)[choices.get(field.field, 0)] for field in self.open}
         return self.kind(**dict(self.fixed), **values)
 
     def all_options(self, width: int) -> Iterator[Any]:
@@ -96,29 +107,50 @@ class PartSpace:
 
     def corners(self, width: int) -> Iterator[Any]:
         """The options whose open fields each have their first or last value: whatever grows or shrinks with a field
-        is extreme at one of them."""
-        lists = [sorted({field.at(width)[0], field.at(width)[-1]}) for field in self.open]
+        is extreme at one of them. All fields have their cheapest value in the first one, and their most expensive one
+        in the last."""
+        lists = [tuple(dict.fromkeys((field.at(width)[0], field.at(width)[-1]))) for field in self.open]
         for values in itertools.product(*lists):
             yield self.kind(**dict(self.fixed), **dict(zip([f.field for f in self.open], values, strict=True)))
 
+    def examples(self, width: int) -> Iterator[Any]:
+        """The corners, and options with each value of each open field: a rule that some options break, by their size
+        or by one field that does not fit the width or the map, is broken by one of these."""
+        yield from self.corners(width)
+        for field in self.open:
+            for choice in range(field.count):
+                yield self.options({field.field: choice}, width)
+
     def choices(self, options: Kind, width: int) -> dict[str, int]:
         """The way back from `options`, or a SpecError that says which field is not in the space."""
+        found = self._known.get((options, width))
+        if found is None:
+            found = self._known[options, width] = self._find(options, width)
+        return found
+
+    @functools.cached_property
+    def _known(self) -> dict[tuple[Kind, int], dict[str, int]]:
+        return {}
+
+    def _find(self, options: Kind, width: int) -> dict[str, int]:
         if type(options) is not self.kind:
-            raise SpecError("kind", f"{options.kind_name()!r} is not {self.name!r}, which the space has here")
+            raise SpecError("kind", f"{options.kind_name()!r} is not {self.name!r}, as in the space")
         found = {}
         for field in self.open:
             values, value = field.at(width), getattr(options, field.field)
             if value not in values:
-                raise SpecError(field.field, f"{show(value)} is not one of {', '.join(f'{v:g}' for v in values)}")
+                known = ", ".join(f"{known:g}" for known in sorted(values))
+                raise SpecError(field.field, f"{show(value)} is not one of {known}, as in the space")
             found[field.field] = values.index(value)
         same = self.kind(**dict(self.fixed), **{field.field: getattr(options, field.field) for field in self.open})
         if same != options:
             for name in self.kind.__struct_fields__:
                 ours, theirs = getattr(same, name), getattr(options, name)
                 if ours != theirs:
-                    raise SpecError(name, f"{show(theirs)} is not {show(ours)}, which the space has here")
+                    raise SpecError(name, f"{show(theirs)} is not {show(ours)}, as in the space")
         return found
 
-    def required(self) -> set[str]:
+    def missing(self) -> list[str]:
+        """The fields that must be given and are not."""
         given = {name for name, _ in self.fixed} | {field.field for field in self.open}
-        return {field.name for field in msgspec.structs.fields(self.kind) if field.required} - given
+        return [field.name for field in msgspec.structs.fields(self.kind) if field.required and field.name not in given]

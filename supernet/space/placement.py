@@ -27,6 +27,16 @@ class KindRule:
 
 
 @dataclass(frozen=True)
+class _Step:
+    """What a slot can hold: kinds or EMPTY, the blocks of each kind that are left to place after it, and in how many
+    ways the slots behind it can then be filled, added up."""
+
+    kinds: tuple[int, ...]
+    after: tuple[Counts, ...]
+    ways: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class PlacementSpace:
     num_slots: int
     depths: tuple[int, ...]
@@ -35,29 +45,33 @@ class PlacementSpace:
     kinds: tuple[KindRule, ...]
 
     def allows(self, placement: Sequence[int]) -> bool:
-        filled = [kind != EMPTY for kind in placement]
-        if len(placement) != self.num_slots or sum(filled) not in self.depths:
+        if len(placement) != self.num_slots:
             return False
-        if not self.anywhere and not all(filled[: sum(filled)]):
-            return False
-        for number, rule in enumerate(self.kinds):
-            slots = [slot for slot, kind in enumerate(placement) if kind == number]
-            if not rule.blocks[0] <= len(slots) <= rule.blocks[1]:
+        counts, ended = [0] * len(self.kinds), False
+        for slot, kind in enumerate(placement):
+            if kind == EMPTY:
+                ended = True
+            elif not 0 <= kind < len(counts) or (ended and not self.anywhere) or slot not in self.kinds[kind].slots:
                 return False
-            if not set(slots) <= set(rule.slots):
-                return False
-        return all(EMPTY <= kind < len(self.kinds) for kind in placement)
+            else:
+                counts[kind] += 1
+        fitting = (rule.blocks[0] <= count <= rule.blocks[1] for rule, count in zip(self.kinds, counts, strict=True))
+        return sum(counts) in self.depths and all(fitting)
 
     def counts(self, depth: int) -> tuple[Counts, ...]:
         """How many blocks of each kind a stage of that depth may have, as far as some placement has them."""
-        return _counts(self, depth)
+        if depth not in self._counts:
+            ranges = [range(rule.blocks[0], min(rule.blocks[1], depth) + 1) for rule in self.kinds]
+            fitting = (counts for counts in itertools.product(*ranges) if sum(counts) == depth)
+            self._counts[depth] = tuple(counts for counts in fitting if self._ways(0, counts))
+        return self._counts[depth]
 
     def number(self, weights: Sequence[int]) -> int:
         """The sum over all placements of the product of their kinds' weights."""
         total = 0
         for depth in self.depths:
             for counts in self.counts(depth):
-                ways = _ways(self, depth, 0, depth, counts)
+                ways = self._ways(0, counts)
                 for weight, count in zip(weights, counts, strict=True):
                     ways *= weight**count
                 total += ways
@@ -65,58 +79,66 @@ class PlacementSpace:
 
     def draw(self, rng: random.Random, depth: int) -> Placement:
         """The number of blocks of each kind is uniform over what is possible, and so is their arrangement then."""
-        return self._walk(depth, rng.choice(self.counts(depth)), lambda options, ways: rng.choices(options, ways)[0])
 
-    def arrange(self, depth: int, counts: Counts, order: Sequence[int]) -> Placement:
+        def choose(step: _Step) -> int:
+            return rng.choices(range(len(step.kinds)), cum_weights=step.ways)[0] if len(step.kinds) > 1 else 0
+
+        return self._walk(rng.choice(self.counts(depth)), choose)
+
+    def arrange(self, counts: Counts, order: Sequence[int]) -> Placement:
         """The placement with these counts whose slots hold, from the first one on, what stands first in `order`."""
         rank = {kind: index for index, kind in enumerate((*order, EMPTY))}
-        return self._walk(depth, counts, lambda options, _: min(options, key=rank.__getitem__))
 
-    def _walk(self, depth: int, counts: Counts, choose: Callable[[list[int], list[int]], int]) -> Placement:
+        def choose(step: _Step) -> int:
+            return min(range(len(step.kinds)), key=lambda index: rank[step.kinds[index]])
+
+        return self._walk(counts, choose)
+
+    def _walk(self, counts: Counts, choose: Callable[[_Step], int]) -> Placement:
         placement: list[int] = []
-        left = depth
         for slot in range(self.num_slots):
-            options, ways = [], []
-            for kind, rest, after in _next(self, depth, slot, left, counts):
-                number = _ways(self, depth, slot + 1, rest, after)
-                if number:
-                    options.append(kind)
-                    ways.append(number)
-            kind = choose(options, ways)
-            placement.append(kind)
-            if kind != EMPTY:
-                left -= 1
-                counts = tuple(count - (number == kind) for number, count in enumerate(counts))
+            step = self._step(slot, counts)
+            chosen = choose(step)
+            placement.append(step.kinds[chosen])
+            counts = step.after[chosen]
         return tuple(placement)
 
+    # What was found out about a space is kept with it: hashing the space for a cache would cost more than a draw.
 
-def _next(space: PlacementSpace, depth: int, slot: int, left: int, counts: Counts) -> list[tuple[int, int, Counts]]:
-    """What this slot can hold: the kind, and how many blocks are left to place afterwards, in all and of each kind."""
-    found: list[tuple[int, int, Counts]] = []
-    may_be_empty = space.num_slots - slot > left if space.anywhere else slot >= depth
-    if may_be_empty:
-        found.append((EMPTY, left, counts))
-    if left and (space.anywhere or slot < depth):
-        for number, rule in enumerate(space.kinds):
+    @functools.cached_property
+    def _counts(self) -> dict[int, tuple[Counts, ...]]:
+        return {}
+
+    @functools.cached_property
+    def _steps(self) -> dict[tuple[int, Counts], _Step]:
+        return {}
+
+    def _ways(self, slot: int, counts: Counts) -> int:
+        """How many ways there are to place these blocks in the slots from `slot` on."""
+        if not any(counts):
+            return 1
+        if slot == self.num_slots:
+            return 0
+        ways = self._step(slot, counts).ways
+        return ways[-1] if ways else 0
+
+    def _step(self, slot: int, counts: Counts) -> _Step:
+        found = self._steps.get((slot, counts))
+        if found is None:
+            possible = [(kind, after, self._ways(slot + 1, after)) for kind, after in self._next(slot, counts)]
+            possible = [one for one in possible if one[2]]
+            found = self._steps[slot, counts] = _Step(
+                kinds=tuple(kind for kind, _, _ in possible),
+                after=tuple(after for _, after, _ in possible),
+                ways=tuple(itertools.accumulate(ways for _, _, ways in possible)),
+            )
+        return found
+
+    def _next(self, slot: int, counts: Counts) -> list[tuple[int, Counts]]:
+        left = sum(counts)
+        may_be_empty = self.num_slots - slot > left if self.anywhere else left == 0
+        found = [(EMPTY, counts)] if may_be_empty else []
+        for number, rule in enumerate(self.kinds):
             if counts[number] and slot in rule.slots:
-                after = tuple(count - (other == number) for other, count in enumerate(counts))
-                found.append((number, left - 1, after))
-    return found
-
-
-@functools.lru_cache(maxsize=1 << 17)
-def _ways(space: PlacementSpace, depth: int, slot: int, left: int, counts: Counts) -> int:
-    """How many ways there are to fill the slots from `slot` on."""
-    if slot == space.num_slots:
-        return int(left == 0 and not any(counts))
-    return sum(_ways(space, depth, slot + 1, rest, after) for _, rest, after in _next(space, depth, slot, left, counts))
-
-
-@functools.lru_cache(maxsize=4096)
-def _counts(space: PlacementSpace, depth: int) -> tuple[Counts, ...]:
-    ranges = [range(rule.blocks[0], min(rule.blocks[1], depth) + 1) for rule in space.kinds]
-    return tuple(
-        counts
-        for counts in itertools.product(*ranges)
-        if sum(counts) == depth and _ways(space, depth, 0, depth, counts)
-    )
+                found.append((number, tuple(count - (other == number) for other, count in enumerate(counts))))
+        return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,29 +37,45 @@ def _stage(stage: StageSpace) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     if stage.downsample is not None:
         fields |= {"width": _one_or_list(list(stage.widths)), "downsample": _part(stage.downsample)}
-    fields["depth"] = _one_or_list(list(stage.depths))
+    fields["depth"] = _one_or_range(stage.depths)
     fields |= {"drop": "any"} if stage.drop_anywhere else {}
     fields |= {"share": list(stage.share)} if stage.share else {}
     fields |= {"position_table": True} if stage.position_table else {}
-    fields |= {"blocks": [_kind(kind) for kind in stage.kinds]} if stage.kinds else {}
+    fields |= {"blocks": [_kind(kind, max(stage.depths)) for kind in stage.kinds]} if stage.kinds else {}
     return fields
 
 
-def _kind(kind: SlotKind) -> dict[str, Any]:
-    slots = kind.rule.slots
-    if slots != tuple(range(slots[0], slots[-1] + 1)):
-        raise ValueError(f"slots {slots} are no range, which is what a space file can say")
-    return _part(kind.part) | {"slots": [slots[0], slots[-1]], "count": list(kind.rule.blocks)}
+def _kind(kind: SlotKind, num_slots: int) -> dict[str, Any]:
+    """Limits that limit nothing are left out."""
+    fields = _part(kind.part)
+    fewest, most = kind.rule.blocks
+    if kind.rule.slots != tuple(range(num_slots)):
+        fields["slots"] = _one_or_range(kind.rule.slots)
+    if (fewest, most) != (0, num_slots):
+        fields["count"] = _one_or_range(range(fewest, most + 1))
+    return fields
 
 
 def _part(part: PartSpace) -> dict[str, Any]:
     fields = {name: list(value) if isinstance(value, tuple) else value for name, value in part.fixed}
-    return {"kind": part.name} | fields | {field.field: _values(field) for field in part.open}
+    fields |= {field.field: _values(field) for field in part.open}
+    in_order = {name: fields[name] for name in part.kind.__struct_fields__ if name in fields}
+    return {"kind": part.name} | in_order
 
 
 def _values(field: Open) -> Any:
-    return {width: list(values) for width, values in field.by_width} if field.by_width else list(field.values)
+    """From small to large, as files have them."""
+    if field.by_width:
+        return {width: _one_or_list(sorted(values)) for width, values in field.by_width}
+    return sorted(field.values)
 
 
 def _one_or_list(values: list[Any]) -> Any:
     return values[0] if len(values) == 1 and not isinstance(values[0], list) else values
+
+
+def _one_or_range(values: Sequence[int]) -> Any:
+    """Three or more in a row as `{from: 4, to: 12}`."""
+    if len(values) > 2 and list(values) == list(range(values[0], values[-1] + 1)):
+        return {"from": values[0], "to": values[-1]}
+    return _one_or_list(list(values))
