@@ -1,16 +1,14 @@
 """What a network is: specs, blocks, the five published families, and the modules, counts and weights that follow."""
 
 from .counting import Count, count
+from .elastic import Subnet, Supernet, sort_channels
 from .fusing import fuse
 from .network import Network, build, set_drop_path
 from .options import Cost
 from .reading import format_spec, load_spec, parse_spec, published_names, save_spec
-from .sorting import sort_channels
 from .space import Space, format_space, load_space, parse_space, save_space, space_names
 from .spec import NetSpec
 from .stages import Stage
-from .subnet import Subnet
-from .supernet import Supernet
 from .timm_model import slimformer
 from .values import SpecError
 from .weights import LoadReport, WeightsError, load_weights, save_weights

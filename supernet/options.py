@@ -46,7 +46,7 @@ class Kind(Options, tag_field="kind", frozen=True):
     elastic: ClassVar[tuple[str, ...]] = ()
     """The fields that may differ between networks which share weights. What the others change is no slice."""
     axes: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    """For each submodule with parameters, what its outputs and inputs are: see axes.py."""
+    """For each submodule with parameters, what its outputs and inputs are: see elastic/axes.py."""
 
     @classmethod
     def kind_name(cls) -> str:

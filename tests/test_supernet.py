@@ -9,8 +9,8 @@ from torch import nn
 
 import supernet
 from supernet import Supernet, load_space, parse_space, space_names
+from supernet.elastic.skeletons import skeleton
 from supernet.network import Network
-from supernet.skeletons import skeleton
 from tests.filling import lived_in
 from tests.random_specs import random_spec
 
@@ -118,8 +118,8 @@ def test_sorting_by_gradients_and_errors():
 
 def test_axes_of_every_kind_are_declared():
     """Of random networks of all parts: what has a parameter has axes, of as many dimensions."""
-    from supernet.axes import parameter_axes
-    from supernet.naming import Naming
+    from supernet.elastic.axes import parameter_axes
+    from supernet.elastic.naming import Naming
 
     rng = random.Random(0)
     for _ in range(60):

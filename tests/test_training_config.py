@@ -135,7 +135,10 @@ def test_wrong_override_says_so(override, message):
             "data.source: 'disk' is not one of digits, folder, tar, webdataset,",
         ),
         (TINY + "phases: [{start: 5, elastic: []}, {start: 2, elastic: []}]", "phases: their starts [5, 2] don't grow"),
-        (TINY + "phases: [{start: 0, elastic: [hight]}]", "phases[0].elastic[0]: 'hight' is not one of resolution, width, depth"),
+        (
+            TINY + "phases: [{start: 0, elastic: [hight]}]",
+            "phases[0].elastic[0]: 'hight' is not one of resolution, width",
+        ),
         (TINY + "step: {largest: false}", "step.distill: 'soft' needs the largest subnet: step.largest is off"),
         (TINY + "step: 3", "step: 3 can't stand here: expected fields and their values"),
         ("- 1", "[1] can't stand here: expected fields and their values"),

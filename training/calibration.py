@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
-from supernet.norms import SyncedNorm
+from supernet.elastic.norms import SyncedNorm
 from supernet.values import SpecError
 
 from .precision import Precision

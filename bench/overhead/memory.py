@@ -108,8 +108,8 @@ def _static(
 
 def _supernet_params(space: Space) -> int:
     """By arithmetic, so that no supernet takes memory here."""
-    from supernet.naming import naming
-    from supernet.union import union
+    from supernet.elastic.naming import naming
+    from supernet.elastic.union import union
 
     total = 0
     for tensor in union(space, naming(space, False)).tensors.values():

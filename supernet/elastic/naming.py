@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .pieces import BlockPiece, Piece
-from .space import Space
+from ..pieces import BlockPiece, Piece
+from ..space import Space
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import torch
 from timm.layers import DropPath
 from torch import Tensor, nn
 
-from .heads import Classifier
-from .pieces import Piece
+from ..heads import Classifier
+from ..pieces import Piece
 from .subnet import Borrowed
 
 MAX_WAITING = 4096

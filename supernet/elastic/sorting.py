@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..network import Network
+from ..pieces import Piece
+from ..values import did_you_mean
 from .axes import FREE, GRID, KERNEL, PART, Dim, parameter_axes
-from .network import Network
-from .pieces import Piece
 from .skeletons import skeleton
 from .supernet import Supernet
-from .values import did_you_mean
 
 _FIXED = (FREE, GRID, KERNEL)
 _GIVEN = ("pixels", "classes")

@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..layers import PositionBias
+from ..options import Size
+from ..pieces import BlockPiece, DownsamplePiece, HeadPiece, NormPiece, Piece, PositionPiece, StemPiece
+from ..space import Space
+from ..space.choices import PartSpace
+from ..stages import Stage, places
 from .axes import Dim, parameter_axes
-from .layers import PositionBias
 from .naming import Naming
-from .options import Size
-from .pieces import BlockPiece, DownsamplePiece, HeadPiece, NormPiece, Piece, PositionPiece, StemPiece
 from .skeletons import skeleton
 from .slices import merged
-from .space import Space
-from .space.choices import PartSpace
-from .stages import Stage, places
 
 
 @dataclass(frozen=True)

@@ -15,19 +15,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..layers import PositionBias, PositionTable
+from ..network import Network, init_weights
+from ..pieces import Piece
+from ..space import Space
+from ..spec import NetSpec
+from ..weights import LoadReport, load_weights
 from .axes import parameter_axes
-from .layers import PositionBias, PositionTable
 from .lending import Library, Loan
 from .naming import naming
-from .network import Network, init_weights
 from .norms import synced
-from .pieces import Piece
 from .slices import cut
-from .space import Space
-from .spec import NetSpec
 from .subnet import Borrowed, Subnet
 from .union import skeleton, union
-from .weights import LoadReport, load_weights
 
 KEPT = 8
 """Subnets kept alive after their last use, so that running one again costs nothing."""

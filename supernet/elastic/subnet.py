@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .network import Network, set_drop_path
+from ..network import Network, set_drop_path
 from .slices import Cut
 
 # Autograd says once that a gradient lies like its parameter but not densely: so it shall, as a slice of a larger one.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from .pieces import Piece
+from ..pieces import Piece
 
 _NEW = {torch.empty, torch.zeros, torch.ones, torch.full, torch.tensor}
 _FILL = {Tensor.zero_, Tensor.fill_, Tensor.uniform_, Tensor.normal_, nn.init.zeros_, nn.init.ones_, nn.init.constant_}

@@ -14,9 +14,9 @@ from typing import Any
 
 from torch import nn
 
-from .layers import Branch, ConvNorm, PositionBias, PositionTable
+from ..layers import Branch, ConvNorm, PositionBias, PositionTable
+from ..pieces import Piece
 from .naming import Naming
-from .pieces import Piece
 
 KERNEL, GRID, FREE, PART = "(kernel)", "(grid)", "", ":part"
 
