@@ -94,7 +94,7 @@ def conform(hint: Any, value: Any, path: str) -> Any:
         return str.__str__(value)
     elif hint is bool and isinstance(value, bool | np.bool_):
         return bool(value)
-    elif hint not in (int, float, str, bool) and isinstance(value, hint):
+    elif hint not in (int, float, str, bool) and isinstance(hint, type) and isinstance(value, hint):
         return value
     raise SpecError(path, f"{show(value)} can't stand here: expected {_in_words(hint)}")
 

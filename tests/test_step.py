@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from supernet import Supernet, load_space
+from supernet import Supernet, load_space, sort_channels
+from training.averaging import Averaged
 from training.calibration import batch_norms, calibrate
+from training.compiling import make_runner
 from training.config import OptimizerConfig, StepConfig, TeacherConfig
 from training.evaluation import evaluate, evaluate_members, evaluation_members
 from training.losses import soft_cross_entropy, soft_labels
@@ -66,7 +68,7 @@ def test_all_members_add_to_one_gradient(net, members, distill):
     images, targets = batch()
     expected, losses = added(net, members, images, targets, distill == "soft")
     ours = sandwich(net, distill=distill)
-    found = ours.step(members, iter([(images, targets)]), 1, False)
+    found = ours.step(members, iter([(images, targets)]), 1, False).losses
     torch.testing.assert_close(net.gradients, expected)
     torch.testing.assert_close(found.double(), torch.tensor(losses, dtype=torch.double), rtol=1e-5, atol=1e-6)
     assert ours.optimizer.steps == 1
@@ -192,9 +194,9 @@ def test_mixed_precision_on_the_cpu():
     ours = Sandwich(net, NoStep(net.parameters(), lr=0.1), StepConfig(), OptimizerConfig(), precision)
     images, targets = (tensor.float() for tensor in batch(16))
     members = [Member(LARGEST, net.space.largest())]
-    rough = ours.step(members, iter([(images, targets)]), 1, False)
+    rough = ours.step(members, iter([(images, targets)]), 1, False).losses
     gradient = net.gradients.clone()
-    exact = sandwich(net).step(members, iter([(images, targets)]), 1, False)
+    exact = sandwich(net).step(members, iter([(images, targets)]), 1, False).losses
     assert not torch.equal(rough, exact)
     torch.testing.assert_close(rough, exact, rtol=0.02, atol=0.02)
     assert torch.cosine_similarity(gradient, net.gradients, dim=0) > 0.98
@@ -262,3 +264,34 @@ def test_evaluated_members_do_not_depend_on_those_before():
     backward = list(evaluate_members(net, members[::-1], lambda _: images, lambda _: images))
     assert forward == backward[::-1]
     assert [row["name"] for row in forward][:2] == ["largest", "smallest"]
+
+
+def test_averaged_weights_run_wherever_slices_are_copied():
+    torch.manual_seed(0)
+    space = load_space("efficientformerv2_small").with_(resolutions=(32,))
+    net = Supernet(space)
+    averaged = Averaged(net, 0.9)
+    images = torch.randn(4, 3, 32, 32)
+    for spec in space.members(random.Random(0), 8):
+        assert torch.equal(averaged.net(images, spec), net(images, spec))
+        assert not averaged.net(images, spec).requires_grad
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(1.0)
+    averaged.update(net)
+    first = next(iter(averaged.net.parameters())), next(iter(net.parameters()))
+    torch.testing.assert_close(first[0] + 2 / 11, first[1])  # (1 + n) / (10 + n) of the old value stays
+
+
+def test_compiled_members_are_those_that_the_step_prepares(monkeypatch):
+    """After sorting, the largest subnet is a new one: what runs must be that, in training mode."""
+    monkeypatch.setattr(torch, "compile", lambda module: module)
+    net = Supernet(load_space("tiny"))
+    runner = make_runner(net, True)
+    member = Member(LARGEST, net.space.largest())
+    before = runner(member)
+    assert runner(member) is before
+    before.eval()
+    sort_channels(net)
+    assert runner(member) is net.subnet(member.spec)
+    assert runner(member).training

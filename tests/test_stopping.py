@@ -118,3 +118,23 @@ with stop_on_signals() as stop:
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert (process.returncode, output) == (0, "saved after SIGTERM\n")
+
+
+def test_a_time_limit_is_passed_on_when_the_run_leaves_by_an_exception():
+    """As `train` does; a Slurm job would not be queued again otherwise."""
+    passed_on = []
+    before = signal.signal(signal.SIGUSR2, lambda number, frame: passed_on.append(number))
+    try:
+        with pytest.raises(RuntimeError, match="stopped"):
+            _leave_by_an_exception(passed_on)
+        assert passed_on == [signal.SIGUSR2]
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+
+
+def _leave_by_an_exception(passed_on):
+    with stop_on_signals() as stop:
+        signal.raise_signal(signal.SIGUSR2)
+        assert stop.requested == "SIGUSR2"
+        assert not passed_on
+        raise RuntimeError("stopped")

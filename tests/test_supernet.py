@@ -1,6 +1,8 @@
 """A subnet on slices of shared weights is the network that `extract` copies out: outputs bitwise, gradients alike."""
 
+import copy
 import gc
+import pickle
 import random
 
 import pytest
@@ -311,6 +313,51 @@ def test_moving_the_supernet_makes_new_subnets():
     net(images, spec).sum().backward()
     assert net.gradients.dtype == torch.double
     assert net.gradients.any()
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])  # noqa: S301
+def test_a_copy_has_weights_of_its_own(duplicate):
+    net = Supernet(load_space("tiny"))
+    spec = net.space.largest()
+    subnet, images = net.subnet(spec), torch.randn(2, 3, 16, 16)
+    other = duplicate(net)
+    assert torch.equal(other(images, spec), net(images, spec))
+    assert other.subnet(spec) is not subnet
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.zero_()
+    assert not other(images, spec).any()
+    other(images, spec).sum().backward()
+    assert net(images, spec).any()
+    assert not net.gradients.any()
+
+
+def test_tensors_can_not_be_replaced_behind_the_subnets():
+    net = Supernet(load_space("tiny"))
+    with pytest.raises(ValueError, match="assign"):
+        net.load_state_dict(net.state_dict(), assign=True)
+    net.requires_grad_(False)
+    assert not net(torch.randn(2, 3, 16, 16), net.space.largest()).requires_grad
+
+
+def test_gradients_lie_as_their_tensors_do():
+    net = Supernet(load_space("tiny")).to(memory_format=torch.channels_last)
+    spec = net.space.largest()
+    net(torch.randn(2, 3, 16, 16), spec).sum().backward()
+    assert all(p.grad.stride() == p.stride() for p in net.parameters())
+    other = Supernet(load_space("tiny"))
+    other.load_state_dict(net.state_dict())
+    images = torch.randn(2, 3, 16, 16)
+    torch.testing.assert_close(net(images, spec), other(images, spec), rtol=1e-4, atol=1e-5)
+
+
+def test_the_state_of_a_subnet_is_current():
+    space = load_space("efficientformerv2_small")
+    net = Supernet(space)
+    for spec in space.members(random.Random(0), 6):
+        state = net.subnet(spec).state_dict()
+        for name, tensor in net.extract(spec).state_dict().items():
+            assert state[name].shape != tensor.shape or torch.equal(state[name], tensor), name
 
 
 def test_kinds_of_a_slot_share_what_the_space_says():

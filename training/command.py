@@ -109,7 +109,7 @@ def evaluate_command(args: argparse.Namespace) -> None:
     if args.output is not None:
         _append(args.output, "")  # it should be known before, not after the first member
     rows = evaluate_members(
-        net.to(device),
+        precision.place_net(net),
         members,
         lambda size: data.calibration_batches(size, config.evaluate.calibration_images),
         lambda size: (

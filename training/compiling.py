@@ -21,8 +21,8 @@ def make_runner(net: Supernet, compiles: bool) -> Runner | None:
         subnet = net.subnet(member.spec)
         if member.role == SAMPLED:
             return subnet
-        if member.spec not in known:
-            known[member.spec] = (subnet, torch.compile(subnet))  # holds the subnet, so that it stays the same
+        if known.get(member.spec, (None,))[0] is not subnet:  # new, or made anew after the channels were sorted
+            known[member.spec] = (subnet, torch.compile(subnet))
         module: nn.Module = known[member.spec][1]
         return module
 

@@ -166,7 +166,7 @@ class OptimizerConfig(Options, frozen=True):
     """Where the optimiser has one."""
     eps: Magnitude | None = None
     """null: that of timm's optimiser."""
-    clip: Magnitude | None = None
+    clip: Annotated[float, Limit(1e-9, 1e9)] | None = None
     """null: gradients stay as they are."""
     clip_mode: Annotated[str, Choice(("norm", "value", "agc"))] = "norm"
     """By the norm of all, each value, or each unit's norm beside that of its weights."""
@@ -290,6 +290,10 @@ class RunConfig(Options, frozen=True):
             raise SpecError("step.sampled", "0 leaves nothing to train, as largest and smallest are off too")
         if self.step.distill != "none" and not self.step.largest:
             raise SpecError("step.distill", f"{self.step.distill!r} needs the largest subnet: step.largest is off")
+        shared = self.step.sampled if self.step.images == "split" and self.step.sampled > 1 else 1
+        if self.data.batch_size < 2 * shared:
+            among = f" for each of {shared} sampled subnets" if shared > 1 else ""
+            raise SpecError("data.batch_size", f"{self.data.batch_size} is too few: batch norm needs 2 images{among}")
         starts = [phase.start for phase in self.phases]
         if starts != sorted(set(starts)):
             raise SpecError("phases", f"their starts {starts} don't grow")

@@ -38,7 +38,7 @@ def two_groups(specs: Sequence[NetSpec], mode: str) -> list[bool]:
     return [share > (min(shares) + max(shares)) / 2 for share in shares]
 
 
-def without_conflict(first: Sequence[Tensor], second: Sequence[Tensor], mutual: bool) -> tuple[list[Tensor], float]:
+def without_conflict(first: Sequence[Tensor], second: Sequence[Tensor], mutual: bool) -> tuple[list[Tensor], Tensor]:
     """The sum of two gradients, given tensor by tensor, and the share of tensors that were in conflict.
 
     Where their product is negative, the first loses its component along the second; if `mutual`, the second also loses
@@ -56,7 +56,7 @@ def without_conflict(first: Sequence[Tensor], second: Sequence[Tensor], mutual: 
         a * (1 - one) + b * (1 - other)
         for a, b, one, other in zip(first, second, along_first.unbind(), along_second.unbind(), strict=True)
     ]
-    return total, float((against < 0).float().mean())
+    return total, (against < 0).float().mean()
 
 
 def _squares(tensors: Sequence[Tensor]) -> Tensor:

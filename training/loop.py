@@ -6,8 +6,10 @@ continued ends with the weights of one that was not.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -50,17 +52,27 @@ def train(config: RunConfig, out: Path) -> None:
             return
         if us.is_main:
             write_setting(out, config, run.space)
-        gc.collect()
-        gc.freeze()  # what was made so far stays, and need not be looked through again and again
-        with RunLog(out, config.log, us.is_main, run.total_steps, run.step) as log:
+        log = RunLog(out, config.log, us.is_main, run.total_steps, run.step)
+        with _old_objects_left_alone(), log:
             log.say(run.about())
-            _end_epoch(run, log)  # where the run was stopped before it could
+            _end_epoch(run, log, stop)  # where the run was stopped before it could
             while run.step < run.total_steps:
                 run.enter_phase()
                 run.sort_if_due()
                 _train_epoch(run, log, stop)
-                _end_epoch(run, log)
+                _end_epoch(run, log, stop)
             log.say(f"{run.step:,} steps are done; the run is in {out}")
+
+
+@contextlib.contextmanager
+def _old_objects_left_alone() -> Iterator[None]:
+    """The garbage collector need not look through all that was set up again and again."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _train_epoch(run: Training, log: RunLog, stop: Stop) -> None:
@@ -73,12 +85,12 @@ def _train_epoch(run: Training, log: RunLog, stop: Stop) -> None:
         torch.manual_seed(seed_from(config.seed, 1, run.step, run.us.rank))
         run.schedule.step_update(run.step)
         members = run.members()
-        losses = run.sandwich.step(members, batches, config.optimizer.accumulate, solve_conflicts)
+        outcome = run.sandwich.step(members, batches, config.optimizer.accumulate, solve_conflicts)
         if run.averaged is not None:
             run.averaged.update(run.net)
         run.step += 1
         run.evaluated = False
-        run.pending.append((run.step, members, losses))
+        run.pending.append((run.step, members, outcome))
         if log.due(run.step):
             speed = (run.step - since) * run.images_per_step / max(time.monotonic() - began, 1e-9)
             log.step(run.step, epoch, _look_at_losses(run), run.optimizer.param_groups[0]["lr"], speed)
@@ -91,12 +103,15 @@ def _train_epoch(run: Training, log: RunLog, stop: Stop) -> None:
     _look_at_losses(run)
 
 
-def _end_epoch(run: Training, log: RunLog) -> None:
+def _end_epoch(run: Training, log: RunLog, stop: Stop) -> None:
     """Evaluates if it is time to, and saves; nothing if that was done, or in the middle of an epoch."""
     if run.evaluated or run.step % run.steps_per_epoch:
         return
     due = run.step // run.steps_per_epoch % run.config.evaluate.every == 0 or run.step == run.total_steps
-    score = _evaluate(run, log) if due else None
+    score = None
+    if due:
+        save(run, None)  # the evaluation can be long, and may be stopped
+        score = _evaluate(run, log, stop)
     run.evaluated = True
     save(run, score)
 
@@ -104,13 +119,15 @@ def _end_epoch(run: Training, log: RunLog) -> None:
 def _look_at_losses(run: Training) -> dict[str, float]:
     """Fetches the losses since the last look; a run that diverged ends, the sampler learns. The last ones, by role."""
     shown: dict[str, float] = {}
-    for step, members, losses in run.pending:
-        values = run.us.mean(losses.tolist())
+    for step, members, outcome in run.pending:
+        values = run.us.mean(outcome.losses.tolist())
         by_role: dict[str, list[float]] = {}
         for member, value in zip(members, values, strict=True):
             if not abs(value) < float("inf"):
-                raise _diverged(run, step, member, value)
+                raise _diverged(run, step, f"the loss of the {member.role} subnet is {value}", member)
             by_role.setdefault(member.role, []).append(value)
+        if not bool(outcome.finite):
+            raise _diverged(run, step, "the gradient is not finite", members[0])
         if run.sampler.learns:
             same_images = by_role[LARGEST][0] if LARGEST in by_role else 0.0
             specs = [member.spec for member in members if member.role == SAMPLED]
@@ -120,31 +137,34 @@ def _look_at_losses(run: Training) -> dict[str, float]:
     return shown
 
 
-def _diverged(run: Training, step: int, member: Member, value: float) -> DivergedError:
+def _diverged(run: Training, step: int, what: str, member: Member) -> DivergedError:
     where = run.out / "diverged.yaml"
     if run.us.is_main:
         save_spec(member.spec, where)
     return DivergedError(
-        f"the loss of the {member.role} subnet is {value} at step {step:,} (its spec is in {where}). The last good "
-        f"checkpoint: {run.last_good}. A lower optimizer.lr, optimizer.clip, or bf16 for fp16 may help."
+        f"{what} at step {step:,} (the spec of the {member.role} subnet is in {where}). The last good checkpoint: "
+        f"{run.last_good}. A lower optimizer.lr, optimizer.clip, or bf16 for fp16 may help."
     )
 
 
 @torch.no_grad()
-def _evaluate(run: Training, log: RunLog) -> float:
+def _evaluate(run: Training, log: RunLog, stop: Stop) -> float:
     """Mean top-1 of the members that are watched."""
     options = run.config.evaluate
     members = evaluation_members(run.space, options.random, options.published, run.config.seed)
-    rows = list(
-        evaluate_members(
-            run.trained_net,
-            members,
-            lambda size: run.data.calibration_batches(size, options.calibration_images),
-            lambda size: run.data.validation_batches(size, options.images),
-            run.precision,
-            run.us,
-        )
-    )
+    rows = []
+    for row in evaluate_members(
+        run.trained_net,
+        members,
+        lambda size: run.data.calibration_batches(size, options.calibration_images),
+        lambda size: run.data.validation_batches(size, options.images),
+        run.precision,
+        run.us,
+    ):
+        rows.append(row)
+        if run.us.any(stop.requested is not None):
+            log.say(f"stopped while evaluating; the same command continues the run in {run.out}")
+            raise Interrupted(stop.requested or "another process was asked to stop")
     log.evaluation(run.step, rows)
     return sum(float(row["top1"]) for row in rows) / len(rows)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from supernet import Space, Supernet, sort_channels
+from supernet import Space, SpecError, Supernet, sort_channels
 
 from .config import PhaseConfig
 
@@ -43,3 +43,5 @@ def sort_everything(net: Supernet, averaged: Supernet | None, optimizer: torch.o
         for value in optimizer.state.get(parameter, {}).values():
             if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
                 order.apply({name: value})
+            elif isinstance(value, torch.Tensor) and value.numel() > 1:
+                raise SpecError("phases", "can't sort: this optimiser remembers sums over channels; take adamw or sgd")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from supernet.values import SpecError
 
 from .config import PrecisionConfig
 
+Net = TypeVar("Net", bound=nn.Module)
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -30,6 +32,12 @@ class Precision:
     def place(self, images: Tensor) -> Tensor:
         images = images.to(self.device, non_blocking=True)
         return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
+
+    def place_net(self, net: Net) -> Net:
+        net.to(self.device)
+        if self.channels_last:
+            net.to(memory_format=torch.channels_last)
+        return net
 
     def scaler(self) -> torch.amp.GradScaler:
         """Of losses, against gradients too small for fp16; does nothing otherwise."""

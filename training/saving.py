@@ -46,9 +46,10 @@ def continue_(run: Training) -> None:
         run.averaged.net.load_state_dict(state["averaged"]["net"])
         run.averaged.updates = state["averaged"]["updates"]
     run.optimizer.load_state_dict(state["optimizer"])
-    run.sandwich.scaler.load_state_dict(state["scaler"])
+    if state["scaler"] and run.sandwich.scaler.is_enabled():
+        run.sandwich.scaler.load_state_dict(state["scaler"])
     run.enter_phase()
-    if state["sampler_phase"] == run.phase.start:
+    if state["sampler_of"] == _sampler_of(run):
         run.sampler.load_state(state["sampler"])
 
 
@@ -63,19 +64,25 @@ def _state(run: Training) -> dict[str, Any]:
         "optimizer": run.optimizer.state_dict(),
         "scaler": run.sandwich.scaler.state_dict(),
         "sampler": run.sampler.state(),
-        "sampler_phase": run.phase.start,
+        "sampler_of": _sampler_of(run),
     }
+
+
+def _sampler_of(run: Training) -> str:
+    """What a sampler's memory is good for: another phase, or another way of sampling, starts without."""
+    step = run.config.step
+    return f"{step.sampling} {step.strata} {step.bank} from epoch {run.phase.start}"
 
 
 def _written_for(run: Training) -> dict[str, str]:
     """What must not change from one start to the next."""
-    config = run.config
+    config, options = run.config, run.config.optimizer
     space = hashlib.blake2b(format_space(run.space).encode(), digest_size=8).hexdigest()
     return {
         "space": f"{run.space.name} {space}",
         "seed": str(config.seed),
         "norm": config.norm,
-        "optimizer": config.optimizer.name,
+        "optimizer": f"{options.name} {options.weight_decay} {options.betas} {options.momentum} {options.eps}",
         "images per step": str(run.images_per_step),
         "training images": str(run.data.num_train),
         "averaged": str(config.ema is not None),

@@ -24,7 +24,7 @@ from .phases import Phase, phase_at, phases, sort_everything
 from .precision import set_up
 from .processes import Processes
 from .sampling import Sampler, make_sampler
-from .step import LARGEST, SAMPLED, SMALLEST, Member, Sandwich
+from .step import LARGEST, SAMPLED, SMALLEST, Member, Outcome, Sandwich
 from .teacher import make_teacher
 
 
@@ -43,10 +43,10 @@ class Training:
         self.net = Supernet(self.space, norm_per_width=config.norm == "per_width", sync_norm=config.sync_norm)
         if config.init:
             self.net.load_member(config.init, self._init_spec())
-        self.net.to(us.device)
-        if config.precision.channels_last:
-            self.net.to(memory_format=torch.channels_last)
+        self.precision.place_net(self.net)
         self.averaged = Averaged(self.net, config.ema) if config.ema is not None else None
+        if self.averaged is not None:
+            self.precision.place_net(self.averaged.net)
         accumulate = config.optimizer.accumulate
         self.steps_per_epoch = self.data.steps_per_epoch // accumulate
         if not self.steps_per_epoch:
@@ -74,7 +74,7 @@ class Training:
         self.evaluated = True
         """Whether the evaluation that is due at this step, if any, was made."""
         self.last_good = "none was written"
-        self.pending: list[tuple[int, Sequence[Member], Tensor]] = []
+        self.pending: list[tuple[int, Sequence[Member], Outcome]] = []
         """Steps whose losses nobody has looked at yet."""
         self.saved_at = time.monotonic()
 
@@ -103,10 +103,14 @@ class Training:
         step, space = self.config.step, self.phase.space
         rng = random.Random(f"{self.config.seed} members {self.step}")
         members = [Member(LARGEST, space.largest())] if step.largest else []
-        members += [Member(SMALLEST, space.smallest())] if step.smallest else []
-        members += [
-            Member(SAMPLED, spec) for spec in self.sampler.sample(rng, step.sampled, self.step / self.total_steps)
-        ]
+        if step.smallest and (not step.largest or space.smallest() != space.largest()):
+            members.append(Member(SMALLEST, space.smallest()))
+        for _ in range(4):  # a network twice teaches nothing new; a phase may not have as many as are wanted
+            missing = step.sampled - sum(member.role == SAMPLED for member in members)
+            if not missing:
+                break
+            for spec in self.sampler.sample(rng, missing, self.step / self.total_steps):
+                members += [Member(SAMPLED, spec)] if spec not in {member.spec for member in members} else []
         if step.resolution == "batch":
             resolution = self._batch_resolution(self.step)
             members = [Member(member.role, member.spec.with_(resolution=resolution)) for member in members]

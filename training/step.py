@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from timm.utils import dispatch_clip_grad
@@ -37,6 +37,14 @@ Runner = Callable[[Member], nn.Module]
 """The module that runs a member: its subnet, or a compiled form of it."""
 
 
+class Outcome(NamedTuple):
+    """On the device. The losses of the members, one each, are means over this process's batches; whether the gradient
+    is finite is the same on all processes."""
+
+    losses: Tensor
+    finite: Tensor
+
+
 class Sandwich:
     """What a step needs and changes, beside the members and the images."""
 
@@ -63,9 +71,8 @@ class Sandwich:
 
     def step(
         self, members: Sequence[Member], batches: Iterator[tuple[Tensor, Tensor]], parts: int, solve_conflicts: bool
-    ) -> Tensor:
-        """Takes `parts` batches of images and soft targets, then moves the weights once. The losses of the members
-        (one each, means over batches) stay on the device; on each process they are its own."""
+    ) -> Outcome:
+        """Takes `parts` batches of images and soft targets, then moves the weights once."""
         self.net.zero_grad()
         losses = torch.zeros(len(members), device=self.precision.device)
         conflict = self.config.conflict if solve_conflicts and len(members) > 1 else "none"
@@ -85,8 +92,10 @@ class Sandwich:
 
             losses += self._accumulate(members, images, targets, parts, move)
         self._exchange(first, second, mutual=conflict == "attention")
+        # A scaler skips steps whose gradient overflowed, and goes on with a smaller scale.
+        finite = torch.isfinite(self.net.gradients.sum()) if not self.scaler.is_enabled() else torch.tensor(True)
         self._move()
-        return losses
+        return Outcome(losses, finite)
 
     def _accumulate(
         self,

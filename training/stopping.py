@@ -59,5 +59,5 @@ def stop_on_signals() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-    for passed_on in stop._passed_on:
-        signal.raise_signal(passed_on)
+        for passed_on in stop._passed_on:  # also where the run leaves by an exception
+            signal.raise_signal(passed_on)

@@ -65,4 +65,4 @@ def make_teacher(config: TeacherConfig | None, num_classes: int, in_chans: int, 
         where = "step.teacher.weights" if config.weights else "step.teacher.model"
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise SpecError(where, f"the teacher's weights can't be loaded: {reason}") from None
-    return Teacher(net.to(precision.device), config)
+    return Teacher(precision.place_net(net), config)

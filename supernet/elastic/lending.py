@@ -72,13 +72,13 @@ class Library:
         self.num_waiting = 0
 
     def borrow(self, piece: Piece) -> Loan:
-        loans = self.waiting.get(piece)
-        if not loans:
+        loans = self.waiting.pop(piece, None)  # at once: pieces come back whenever the garbage collector likes
+        if loans is None:
             return self.make(piece)
-        self.num_waiting -= 1
         loan = loans.pop()
-        if not loans:
-            del self.waiting[piece]
+        self.num_waiting -= 1
+        if loans:
+            self.waiting.setdefault(piece, []).extend(loans)
         loan.renew()
         return loan
 

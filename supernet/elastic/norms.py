@@ -44,14 +44,15 @@ class SyncedNorm(nn.modules.batchnorm._BatchNorm):
         over = [dim for dim in range(input.dim()) if dim != 1]
         x = input.to(self.weight.dtype)
         count = x.new_full((1,), x.numel() / x.shape[1])
-        sums: Tensor = _Sum.apply(torch.cat([x.sum(over), x.square().sum(over), count]))
-        width, total = self.num_features, sums[-1]
-        mean = sums[:width] / total
-        variance = (sums[width:-1] / total - mean.square()).clamp_min(0)
-        self._remember(mean.detach(), variance.detach(), total.detach())
         shape = [1, -1] + [1] * (x.dim() - 2)
+        sums: Tensor = _Sum.apply(torch.cat([x.sum(over), count]))
+        mean, total = sums[:-1] / sums[-1], sums[-1].detach()
+        centred = x - mean.view(shape)  # squares of what is far from zero would not leave enough digits
+        squares: Tensor = _Sum.apply(centred.square().sum(over))
+        variance = squares / total
+        self._remember(mean.detach(), variance.detach(), total)
         scale = torch.rsqrt(variance + self.eps) * self.weight
-        return (x * scale.view(shape) + (self.bias - mean * scale).view(shape)).to(input.dtype)
+        return (centred * scale.view(shape) + self.bias.view(shape)).to(input.dtype)
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:

@@ -29,7 +29,9 @@ class Borrowed:
             shape = _joined(values)
             self.parameter = nn.Parameter(values.view.new_empty(shape), requires_grad=shared.requires_grad)
             self.version = -1
-            self.parameter.register_post_accumulate_grad_hook(self._add_back)
+            if shared.requires_grad:
+                self.parameter.register_post_accumulate_grad_hook(self._add_back)
+            self.refresh()
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -70,8 +72,10 @@ def _joined(values: Cut) -> list[int]:
 
 
 class Subnet(Network):
-    """Runs, trains and loads weights like any network; whatever happens to its weights happens to the supernet's.
+    """Runs, gives gradients and loads weights like any network, and all of it happens to the supernet's.
 
+    What moves weights must be given the supernet's parameters: where heads of less width are cut, a subnet's tensor is
+    a copy, which follows the shared one (as far as it is changed in place, not through `.data`) but not the reverse.
     It can't be moved, converted or given other parts: `Supernet.extract` gives a network of its own.
     """
 
@@ -86,6 +90,11 @@ class Subnet(Network):
         for one in self.borrowed:
             one.gradient.view.zero_()
             one.attach()
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        for one in self.borrowed:
+            one.refresh()
+        return super().state_dict(*args, **kwargs)
 
     def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
         if assign:

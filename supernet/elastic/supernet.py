@@ -29,7 +29,7 @@ from .slices import cut
 from .subnet import Borrowed, Subnet
 from .union import skeleton, union
 
-KEPT = 8
+KEPT = 32
 """Subnets kept alive after their last use, so that running one again costs nothing."""
 
 
@@ -62,7 +62,8 @@ class Supernet(nn.Module):
     def subnet(self, spec: NetSpec) -> Subnet:
         """The network of that spec on slices of the shared weights: the same object as long as somebody holds it.
 
-        It comes as `build` would make it, in training mode, with fresh batch-norm statistics.
+        It comes as `build` would make it, in training mode, with fresh batch-norm statistics. Hold it while a backward
+        pass through it is to come.
         """
         self._attach()
         net = self._alive.get(spec)
@@ -103,6 +104,25 @@ class Supernet(nn.Module):
         """Tables of position biases and positions; timm leaves out vectors by itself."""
         return {name for name in self.union.tensors if name.endswith(".table")}
 
+    def requires_grad_(self, requires_grad: bool = True) -> Supernet:
+        super().requires_grad_(requires_grad)
+        self._forget()
+        return self
+
+    def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
+        if assign:
+            raise ValueError("subnets are slices of these very tensors; load with assign=False")
+        return super().load_state_dict(state_dict, strict=strict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: what is made from the parameters is made again from theirs."""
+        derived = ("gradients", "_shared", "_gradients", "_library", "_alive", "_kept")
+        return {name: value for name, value in self.__dict__.items() if name not in derived}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._forget()
+
     def forget_subnets(self) -> None:
         """Later subnets have fresh batch-norm statistics. Those that somebody holds go on working."""
         self._alive: weakref.WeakValueDictionary[NetSpec, Subnet] = weakref.WeakValueDictionary()
@@ -120,10 +140,10 @@ class Supernet(nn.Module):
         self.gradients = torch.zeros(
             sum(p.numel() for p in self._shared.values()), dtype=example.dtype, device=example.device
         )
-        lengths = [p.numel() for p in self._shared.values()]
-        parts = self.gradients.split(lengths)
+        parts = self.gradients.split([p.numel() for p in self._shared.values()])
         self._gradients = {
-            name: part.view(p.shape) for (name, p), part in zip(self._shared.items(), parts, strict=True)
+            name: part.as_strided(p.shape, p.stride(), part.storage_offset())  # the layout of the tensor, for speed
+            for (name, p), part in zip(self._shared.items(), parts, strict=True)
         }
         self._library = Library(self._make)
         self.forget_subnets()

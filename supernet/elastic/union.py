@@ -76,7 +76,8 @@ def extreme_pieces(space: Space, every: bool = False) -> Iterator[Piece]:
         yield StemPiece(stem, space.in_chans)
     incoming = tuple(sorted({stem.width for stem in stems}))
     for index, stage in enumerate(space.stages):
-        widths = (stage.widths if every else _ends(stage.widths)) or incoming
+        by_width = any(field.by_width for kind in stage.kinds for field in kind.part.open)
+        widths = (stage.widths if every or by_width else _ends(stage.widths)) or incoming
         size_in, size = _largest_maps(space, index)
         for width in widths:
             if stage.downsample is not None:
