@@ -162,9 +162,10 @@ class PositionTable(nn.Module):
         self.table = nn.Parameter(torch.zeros(1, width, *size))
 
     def values(self) -> Tensor:
-        if tuple(self.table.shape[2:]) == self.size:
+        height, width = self.size
+        if self.table.shape[2] == height and self.table.shape[3] == width:
             return self.table
-        return F.interpolate(self.table, self.size, mode="bilinear", align_corners=False)
+        return F.interpolate(self.table, [height, width], mode="bilinear", align_corners=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.values()

@@ -207,7 +207,7 @@ def test_diverging_run_says_where(refused, copy):
         ({"data__batch_size": 128}, "images per step is '256' there and '128' here"),
         ({"ema": "null"}, "averaged is 'True' there and 'False' here"),
         ({"norm": "per_width"}, "norm is 'shared' there and 'per_width' here"),
-        ({"optimizer__name": "lion"}, "optimizer is 'adamw' there and 'lion' here"),
+        ({"optimizer__name": "lion"}, "optimizer is 'adamw 0.02 None 0.9 None' there and 'lion 0.02"),
         ({"space": "iformer_small"}, "space is 'tiny "),
     ],
 )

@@ -4,6 +4,7 @@ import random
 import typing
 from types import NoneType
 
+import msgspec
 import pytest
 
 from supernet import SpecError
@@ -51,6 +52,7 @@ def test_random_runs_come_back(seed):
     starts = sorted(rng.sample(range(100), rng.randint(0, 3)))
     phases = tuple(PhaseConfig(start=start, elastic=("width",)[: start % 2]) for start in starts)
     step = {name: _random_value(hint, rng) for name, hint in field_hints(StepConfig)}
+    values["data"] = msgspec.structs.replace(values["data"], batch_size=rng.randint(200, 300))
     config = RunConfig(phases=phases, step=StepConfig(**step | {"largest": True}), **values)
     text = format_config(config)
     again = parse_config(text)
