@@ -26,13 +26,14 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.overhead.calibration import compare_calibration
-from bench.overhead.memory import compare_memory
+from bench.overhead.memory import can_measure, compare_memory
 from bench.overhead.passes import compare_passes
 from bench.overhead.report import TITLES, say, say_targets
 from bench.overhead.setting import Setting
 from bench.overhead.steps import assembling, compare_steps
 from bench.overhead.targets import ELSEWHERE, Row, results
 from bench.overhead.throughput import compare_throughput
+from supernet import SpecError, load_space
 
 Measure = Callable[[Setting], Iterable[Row]]
 
@@ -89,8 +90,17 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error(f"--pairs {args.pairs}: at least 1 is needed")
     if args.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda: PyTorch finds no GPU here")
+    for space in args.spaces:
+        try:
+            load_space(space)
+        except SpecError as error:
+            parser.error(f"--spaces: {error}")
     if args.tables is None:
-        args.tables = [table for table in TITLES if table != "throughput" or args.device == "cuda"]
+        left_out = {"throughput"} if args.device == "cpu" else set()
+        left_out |= set() if can_measure(args.device) else {"memory"}
+        args.tables = [table for table in TITLES if table not in left_out]
+    elif "memory" in args.tables and not can_measure(args.device):
+        parser.error("--tables memory: on the CPU it is read from /proc/self/status, which only Linux has")
     return args
 
 

@@ -31,7 +31,13 @@ STEPS = 3
 TENSOR = 100_000
 """Elements of a tensor that is held beside a network: about as many as those of a network have. The optimiser makes
 temporary ones of that size."""
+STATUS = Path("/proc/self/status")
+"""Linux's account of this process. (What getrusage calls the maximum can be that of the parent.)"""
 ROOT = Path(__file__).parent.parent.parent
+
+
+def can_measure(device: str) -> bool:
+    return device == "cuda" or STATUS.exists()
 
 
 def compare_memory(setting: Setting, repeats: int) -> Iterator[dict[str, Any]]:
@@ -136,11 +142,7 @@ def _peak_bytes(setting: Setting) -> int:
 
 
 def _resident(line: str) -> int:
-    """From Linux's account of this process. (What getrusage calls the maximum can be that of the parent.)"""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        raise RuntimeError("peak memory on the CPU is read from /proc/self/status, which only Linux has")
-    text = next(one for one in status.read_text().splitlines() if one.startswith(line + ":"))
+    text = next(one for one in STATUS.read_text().splitlines() if one.startswith(line + ":"))
     return int(text.split()[1]) * 1024
 
 

@@ -206,10 +206,12 @@ def _from_workers(subset: Subset, requests: Iterator[Request], workers: int, pin
     running = _Pass(loader)
     try:
         yield from running
-    except RuntimeError as error:
-        if not re.search(r"DataLoader worker .*(killed by signal|exited unexpectedly)", str(error)):
-            raise
+    except (RuntimeError, EOFError, ConnectionError) as error:
         what = " ".join(str(error).split())[:300]
+        if not isinstance(error, RuntimeError):  # it died while it wrote
+            what = f"a DataLoader worker exited unexpectedly ({type(error).__name__})."
+        elif not re.search(r"DataLoader worker .*(killed by signal|exited unexpectedly)", what):
+            raise
         raise DataError(
             f"a process that reads images died: {what} Where memory is short, fewer data.workers or a smaller "
             "data.batch_size help"
