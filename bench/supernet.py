@@ -113,7 +113,7 @@ def main() -> None:
     met = results(rows)
     if args.json:
         as_json("targets", [*met, *({"table": "elsewhere", **known} for known in ELSEWHERE)])
-    else:
+    elif met:
         say_targets(met)
 
 
