@@ -22,7 +22,7 @@ _LINE = 16.0
 _MIN_COLUMN = 150.0
 
 
-class _Canvas:
+class Canvas:
     """SVG elements, and how far they reach."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ def draw(name: str, spec: NetSpec) -> str:
             columns[-1].append(row)
         else:
             columns.append([row])
-    canvas = _Canvas()
+    canvas = Canvas()
     x, floor = _MARGIN, _TOP + _TALLEST
     tallest = max(max(row.size) for column in columns for row in column)
     deepest = floor
@@ -71,7 +71,7 @@ def draw(name: str, spec: NetSpec) -> str:
     return canvas.svg(max(x - _STAGE_GAP + _MARGIN, 720), deepest + _MARGIN)
 
 
-def _bars(canvas: _Canvas, row: Row, x: float, floor: float, tallest: int) -> float:
+def _bars(canvas: Canvas, row: Row, x: float, floor: float, tallest: int) -> float:
     """The bars of one row, from `x` on; returns where the next may begin."""
     if row.kind == "table":
         return x
@@ -112,7 +112,7 @@ def _column_width(column: list[Row]) -> float:
     return max(_MIN_COLUMN, 6.3 * max(len(line) for line, _ in _lines(column)))
 
 
-def _caption(canvas: _Canvas, column: list[Row], x: float, y: float, counted: Count) -> float:
+def _caption(canvas: Canvas, column: list[Row], x: float, y: float, counted: Count) -> float:
     canvas.text(x, y, column[0].part, 14, "bold")
     for line, colour in _lines(column):
         y += _LINE
@@ -127,7 +127,7 @@ def _caption(canvas: _Canvas, column: list[Row], x: float, y: float, counted: Co
     return y
 
 
-def _title(canvas: _Canvas, name: str, spec: NetSpec, counted: Count) -> None:
+def _title(canvas: Canvas, name: str, spec: NetSpec, counted: Count) -> None:
     first, second = heading(name, spec, counted).split("\n")
     canvas.text(_MARGIN, 34, first, 20, "bold")
     canvas.text(_MARGIN, 56, second, 13, fill="#495057")

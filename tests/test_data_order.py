@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.data.order import TrainOrder, choice, held_out
-from training.data.randomness import Purpose
+from training.randomness import Purpose
 
 
 def global_batches(order, epoch=0):

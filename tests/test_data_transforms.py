@@ -9,8 +9,8 @@ from timm.data import create_transform
 
 from supernet import SpecError
 from training.config import AugmentConfig
-from training.data.randomness import global_generators_kept, seed_from, seed_global_generators
 from training.data.transforms import Finish, check_augment, evaluation_transform, train_transform
+from training.randomness import global_generators_kept, seed_from, seed_global_generators
 
 
 def image_of(height, width, number=0):

@@ -245,10 +245,10 @@ def test_members_that_are_watched():
     assert names == [
         "largest",
         "smallest",
-        "iformer_l",
-        "iformer_m",
-        "iformer_s",
         "iformer_t",
+        "iformer_s",
+        "iformer_m",
+        "iformer_l",
         *(f"random {i}" for i in (1, 2, 3)),
     ]
     few = space.with_(num_classes=7)

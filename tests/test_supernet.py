@@ -263,10 +263,13 @@ def test_a_published_checkpoint_of_timm_initialises_its_member(tmp_path):
         torch.testing.assert_close(net.extract(spec).eval()(images), theirs(images), rtol=1e-4, atol=1e-4)
 
 
-def test_fresh_weights_are_distributed_as_those_of_the_largest_network():
-    space = load_space("iformer_small")
+@pytest.mark.parametrize("norm_per_width", [False, True])
+@pytest.mark.parametrize("name", ["iformer_small", "efficientformerv2_small"])
+def test_fresh_weights_are_distributed_as_those_of_the_largest_network(name, norm_per_width):
+    space = load_space(name)
     torch.manual_seed(0)
-    ours, theirs = dict(Supernet(space).extract(space.largest()).named_parameters()), supernet.build(space.largest())
+    net, theirs = Supernet(space, norm_per_width=norm_per_width), supernet.build(space.largest())
+    ours = dict(net.extract(space.largest()).named_parameters())
     for name, parameter in theirs.named_parameters():
         if parameter.numel() > 500:
             assert abs(float(ours[name].std() / parameter.std()) - 1) < 0.2, name

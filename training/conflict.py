@@ -38,8 +38,8 @@ def two_groups(specs: Sequence[NetSpec], mode: str) -> list[bool]:
     return [share > (min(shares) + max(shares)) / 2 for share in shares]
 
 
-def without_conflict(first: Sequence[Tensor], second: Sequence[Tensor], mutual: bool) -> tuple[list[Tensor], Tensor]:
-    """The sum of two gradients, given tensor by tensor, and the share of tensors that were in conflict.
+def without_conflict(first: Sequence[Tensor], second: Sequence[Tensor], mutual: bool) -> list[Tensor]:
+    """The sum of two gradients, given tensor by tensor.
 
     Where their product is negative, the first loses its component along the second; if `mutual`, the second also loses
     its component along the first (PCGrad). All on the device, without waiting for it.
@@ -52,11 +52,10 @@ def without_conflict(first: Sequence[Tensor], second: Sequence[Tensor], mutual: 
     along_second = against / squares[1]
     along_first = against / squares[0] if mutual else torch.zeros_like(against)
     # a - (a.b / b.b) b + b - (a.b / a.a) a
-    total = [
+    return [
         a * (1 - one) + b * (1 - other)
         for a, b, one, other in zip(first, second, along_first.unbind(), along_second.unbind(), strict=True)
     ]
-    return total, (against < 0).float().mean()
 
 
 def _squares(tensors: Sequence[Tensor]) -> Tensor:

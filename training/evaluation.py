@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from supernet import NetSpec, Space, SpecError, Supernet, count, load_spec, published_names
+from supernet import NetSpec, Space, Supernet, count
 from supernet.options import Size
+from supernet.space.published import published_members
 
 from .calibration import calibrate
 from .precision import Precision
@@ -95,20 +96,7 @@ def evaluate_members(
 def evaluation_members(space: Space, random_members: int, published: bool, seed: int) -> list[tuple[str, NetSpec]]:
     """The largest, the smallest, the published ones that lie in the space, and random ones, by name."""
     found = [("largest", space.largest()), ("smallest", space.smallest())]
-    found += published_members(space) if published else []
+    found += published_members(space).items() if published else []
     rng = random.Random(f"{seed} evaluation")
     found += [(f"random {n + 1}", spec) for n, spec in enumerate(space.members(rng, random_members))]
-    return found
-
-
-def published_members(space: Space) -> list[tuple[str, NetSpec]]:
-    """For the space's own classes and images."""
-    found = []
-    for name in published_names():
-        try:
-            spec = load_spec(name).with_(num_classes=space.num_classes, in_chans=space.in_chans)
-        except SpecError:
-            continue
-        if spec in space:
-            found.append((name, spec))
     return found

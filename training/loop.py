@@ -17,10 +17,10 @@ import torch
 from supernet import save_spec
 
 from .config import RunConfig
-from .data.randomness import seed_from
 from .evaluation import evaluate_members, evaluation_members
 from .log import RunLog
 from .processes import processes
+from .randomness import Purpose, seed_from
 from .run_folder import write_setting
 from .saving import continue_, save
 from .setting import Training
@@ -82,7 +82,7 @@ def _train_epoch(run: Training, log: RunLog, stop: Stop) -> None:
     batches = run.batches()
     began, since = time.monotonic(), run.step
     while run.step < (epoch + 1) * run.steps_per_epoch:
-        torch.manual_seed(seed_from(config.seed, 1, run.step, run.us.rank))
+        torch.manual_seed(seed_from(config.seed, run.step, run.us.rank, Purpose.STEP))
         run.schedule.step_update(run.step)
         members = run.members()
         outcome = run.sandwich.step(members, batches, config.optimizer.accumulate, solve_conflicts)

@@ -18,11 +18,11 @@ from .averaging import Averaged
 from .compiling import make_runner
 from .config import RunConfig
 from .data import Mixer, open_data
-from .data.randomness import seed_from
 from .optimization import make_optimizer, make_schedule
 from .phases import Phase, phase_at, phases, sort_everything
 from .precision import set_up
 from .processes import Processes
+from .randomness import Purpose, seed_from
 from .sampling import Sampler, make_sampler
 from .step import LARGEST, SAMPLED, SMALLEST, Member, Outcome, Sandwich
 from .teacher import make_teacher
@@ -39,7 +39,7 @@ class Training:
             config.data, config.augment, seed=config.seed, rank=us.rank, world=us.world, in_chans=space.in_chans
         )
         self.space = space.with_(num_classes=self.data.num_classes)
-        torch.manual_seed(seed_from(config.seed, 0))
+        torch.manual_seed(seed_from(config.seed, Purpose.WEIGHTS))
         self.net = Supernet(self.space, norm_per_width=config.norm == "per_width", sync_norm=config.sync_norm)
         if config.init:
             self.net.load_member(config.init, self._init_spec())
@@ -134,7 +134,7 @@ class Training:
 
     def _batch_resolution(self, step: int) -> Any:
         resolutions = self.phase.space.resolutions
-        return resolutions[seed_from(self.config.seed, 2, step) % len(resolutions)]
+        return resolutions[seed_from(self.config.seed, step, Purpose.RESOLUTION) % len(resolutions)]
 
     def _init_spec(self) -> NetSpec | None:
         if not self.config.init_spec:

@@ -170,7 +170,7 @@ class Sandwich:
         else:
             self.us.sum_(first), self.us.sum_(second)
             sizes = [parameter.numel() for parameter in self.net.parameters()]
-            total, _ = without_conflict(first.split(sizes), second.split(sizes), mutual)
+            total = without_conflict(first.split(sizes), second.split(sizes), mutual)
             torch.cat(total, out=gradients)
         if self.us.world > 1:
             gradients /= self.us.world

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -71,6 +72,11 @@ def _joined(values: Cut) -> list[int]:
     return shape
 
 
+def refresh(borrowed: Iterable[Borrowed]) -> None:
+    for one in borrowed:
+        one.refresh()
+
+
 class Subnet(Network):
     """Runs, gives gradients and loads weights like any network, and all of it happens to the supernet's.
 
@@ -92,15 +98,13 @@ class Subnet(Network):
             one.attach()
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        for one in self.borrowed:
-            one.refresh()
+        refresh(self.borrowed)
         return super().state_dict(*args, **kwargs)
 
     def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
         if assign:
             raise ValueError("a subnet's parameters are slices and can't be replaced; load with assign=False")
-        for one in self.borrowed:
-            one.refresh()
+        refresh(self.borrowed)
         result = super().load_state_dict(state_dict, strict=strict)
         for one in self.borrowed:
             one.store()

@@ -25,9 +25,10 @@ from .axes import parameter_axes
 from .lending import Library, Loan
 from .naming import naming
 from .norms import synced
+from .skeletons import skeleton
 from .slices import cut
-from .subnet import Borrowed, Subnet
-from .union import skeleton, union
+from .subnet import Borrowed, Subnet, refresh
+from .union import union
 
 KEPT = 32
 """Subnets kept alive after their last use, so that running one again costs nothing."""
@@ -84,8 +85,7 @@ class Supernet(nn.Module):
         example = next(self.parameters())
         plain = plain.to(example.dtype).to_empty(device=example.device)
         with torch.no_grad():
-            for one in subnet.borrowed:
-                one.refresh()
+            refresh(subnet.borrowed)
             theirs = dict(plain.named_modules())
             for path, module in subnet.named_modules():
                 _copy_tensors(module, theirs[path])
@@ -158,7 +158,7 @@ class Supernet(nn.Module):
             init_weights(fresh, self.space.family)
             for parameter in parameter_axes(piece, fresh, self.names):
                 name = parameter.name
-                if self.union.fullest[name] != piece and not self.norm_per_width:
+                if self.union.fullest[name] != piece:
                     continue
                 part = cut(self._shared[name].detach(), self.union.tensors[name].dims, parameter.dims)
                 part.view.copy_(part.like(getattr(parameter.owner, parameter.leaf)))
@@ -215,7 +215,7 @@ class Supernet(nn.Module):
                 part._buffers["num_batches_tracked"] = torch.zeros((), dtype=torch.long, device=example.device)
         copied = [one for one in borrowed if not one.values.is_view]
         if copied:
-            module.register_forward_pre_hook(lambda *_: [one.refresh() for one in copied] and None)
+            module.register_forward_pre_hook(lambda *_: refresh(copied))
         return Loan(module, borrowed)
 
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from html import escape
 
 from ..counting import count
-from ..drawing import _Canvas
+from ..drawing import Canvas
 from .bands import Bands
-from .describing import SAMPLES, millions, published_members, space_heading, uniform_macs
+from .describing import SAMPLES, millions, space_heading, uniform_macs
+from .published import published_members
 from .space import Space
 
 _WIDTH, _MARGIN = 960.0, 28.0
@@ -24,7 +25,7 @@ _PANELS = (
 )
 
 
-class _Chart(_Canvas):
+class _Chart(Canvas):
     """A canvas with lines, and an axis of MACs from the smallest member to the largest, by logarithm."""
 
     def __init__(self, low: float, high: float) -> None:

@@ -9,7 +9,7 @@ from timm.data.mixup import mixup_target
 from torch import Tensor
 
 from ..config import AugmentConfig
-from .randomness import Purpose, seed_from
+from ..randomness import Purpose, seed_from
 
 
 class _AnyNumber(timm.data.Mixup):

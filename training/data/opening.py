@@ -13,12 +13,12 @@ from supernet.options import Size
 from supernet.values import SpecError, printable, show
 
 from ..config import AugmentConfig, DataConfig
+from ..randomness import Purpose
 from .digits import Digits
 from .folder import Folder
 from .order import TrainOrder, choice, held_out
 from .parquet import Parquet
 from .pipeline import Request, Subset, Unreadable, batches
-from .randomness import Purpose
 from .shards import open_class_tars, open_webdataset
 from .sources import DataError, Source, data_directory, split_directory, split_files
 from .transforms import check_augment

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .randomness import Purpose, permutation
+from ..randomness import Purpose, permutation
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from supernet.options import Size
 from supernet.values import printable
 
 from ..config import AugmentConfig
-from .randomness import Purpose, global_generators_kept, seed_from, seed_global_generators
+from ..randomness import Purpose, global_generators_kept, seed_from, seed_global_generators
 from .sources import DataError, Source
 from .transforms import Finish, ImageTransform, evaluation_transform, train_transform
 

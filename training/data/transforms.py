@@ -25,7 +25,7 @@ from supernet.options import Size
 from supernet.values import SpecError, show
 
 from ..config import AugmentConfig
-from .randomness import Purpose, seed_from, seed_global_generators
+from ..randomness import Purpose, seed_from, seed_global_generators
 
 ImageTransform = Callable[[Image.Image], Image.Image]
 

@@ -28,6 +28,9 @@ class Purpose(enum.IntEnum):
     CALIBRATION = 5
     SUBSET = 6
     MIX = 7
+    WEIGHTS = 8
+    STEP = 9
+    RESOLUTION = 10
 
 
 def seed_from(*numbers: int) -> int:
