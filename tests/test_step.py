@@ -220,6 +220,30 @@ def test_calibration_is_the_average_over_the_batches(net):
     assert all(torch.equal(a, b) for a, b in zip(again, subnet.buffers(), strict=True))
 
 
+@pytest.mark.parametrize(("offset", "tolerance"), [(0, 1e-5), (5, 1e-4), (1000, 1e-4)])
+@pytest.mark.parametrize("shape", [(8, 6, 9, 7), (8, 6)])
+def test_calibration_far_from_zero(offset, tolerance, shape):
+    norm = nn.BatchNorm2d(6) if len(shape) == 4 else nn.BatchNorm1d(6)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * torch.rand(6).add(0.5).view(
+        6, *[1] * (len(shape) - 2)
+    )
+    x += offset
+    calibrate(norm, [(x, None)])
+    over = [dim for dim in range(x.dim()) if dim != 1]
+    torch.testing.assert_close(norm.running_var, x.double().var(over).float(), rtol=tolerance, atol=0)
+    torch.testing.assert_close(norm.running_mean, x.double().mean(over).float(), rtol=1e-6, atol=1e-6)
+
+
+def test_during_calibration_each_batch_is_normalised_by_itself():
+    """As in training: a later layer sees what it would see there."""
+    first, second = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+    generator = torch.Generator().manual_seed(0)
+    batches = [(scale * torch.randn(8, 3, 6, 5, generator=generator), None) for scale in (1, 100)]
+    calibrate(nn.Sequential(first, second), batches)
+    torch.testing.assert_close(second.running_mean, torch.zeros(3), rtol=0, atol=1e-6)
+    torch.testing.assert_close(second.running_var, torch.full([3], 240 / 239), rtol=1e-4, atol=0)
+
+
 def test_calibration_needs_images(net):
     with pytest.raises(ValueError, match="at least 2"):
         calibrate(net.subnet(net.space.largest()), [(batch(1)[0], torch.zeros(1))])

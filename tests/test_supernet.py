@@ -269,12 +269,16 @@ def test_fresh_weights_are_distributed_as_those_of_the_largest_network(name, nor
     space = load_space(name)
     torch.manual_seed(0)
     net, theirs = Supernet(space, norm_per_width=norm_per_width), supernet.build(space.largest())
-    ours = dict(net.extract(space.largest()).named_parameters())
+    subnet = net.subnet(space.largest())
+    ours, large = dict(subnet.named_parameters()), 0
     for name, parameter in theirs.named_parameters():
-        if parameter.numel() > 500:
-            assert abs(float(ours[name].std() / parameter.std()) - 1) < 0.2, name
-        elif parameter.std() == 0:
+        is_whole = ours[name].untyped_storage().nbytes() == parameter.untyped_storage().nbytes()
+        if parameter.numel() > 1 and parameter.std() == 0:
             assert torch.equal(ours[name], parameter), name
+        elif parameter.numel() > 500 and is_whole:  # the middle of a larger kernel is distributed as that kernel
+            large += 1
+            assert abs(float(ours[name].std() / parameter.std()) - 1) < 0.2, name
+    assert large > 20
 
 
 def test_a_norm_for_each_width():

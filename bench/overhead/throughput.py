@@ -14,7 +14,7 @@ from torch import nn
 
 from bench.timing import Run, Timed, in_turn
 from supernet import NetSpec, Supernet, count, load_space
-from training.evaluation import published_members
+from supernet.space.published import published_members
 from training.losses import soft_cross_entropy
 from training.optimization import make_optimizer
 
@@ -26,7 +26,7 @@ WARM_UP = 3
 
 def largest_published(space_name: str) -> tuple[str, NetSpec] | None:
     """Of those members that timm has too."""
-    known = [(name, spec) for name, spec in published_members(load_space(space_name)) if timm.is_model(name)]
+    known = [one for one in published_members(load_space(space_name)).items() if timm.is_model(one[0])]
     return max(known, key=lambda one: count(one[1]).macs, default=None)
 
 

@@ -25,19 +25,17 @@ class _Sum(torch.autograd.Function):
 
 
 class SyncedNorm(nn.modules.batchnorm._BatchNorm):
-    """In training, mean and variance are those of the images of all processes, unless `alone`.
+    """In training, mean and variance are those of the images of all processes.
 
     All processes must then run the same network on as many batches.
     """
-
-    alone = False
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() < 2:
             raise ValueError(f"batch norm needs channels in dimension 1, this input has {input.dim()} dimensions")
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.alone or not (self.training and distributed.is_initialized() and distributed.get_world_size() > 1):
+        if not (self.training and distributed.is_initialized() and distributed.get_world_size() > 1):
             return super().forward(input)
         self._check_input_dim(input)
         assert self.weight is not None
