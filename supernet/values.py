@@ -6,6 +6,7 @@ import difflib
 import math
 import numbers
 import operator
+import re
 import types
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -134,6 +135,12 @@ def show(value: object) -> str:
 def printable(text: str) -> str:
     """A name from a user or a file, on one line whatever it is."""
     return text if text.isprintable() and len(text) <= 300 else show(text)
+
+
+def first_line(error: BaseException) -> str:
+    """What somebody else's error says, fit to be part of a sentence of ours."""
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()
+    return "".join(letter for letter in lines[0] if letter.isprintable())[:200] if lines else type(error).__name__
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

@@ -46,8 +46,8 @@ PHASES = (
 )
 
 
-def run(folder, options, deaths=()):
-    command = [sys.executable, "-m", "tests.killed_runs", str(folder), *options, "--", *map(str, deaths)]
+def run(folder, options, deaths=(), world=1):
+    command = [sys.executable, "-m", "tests.killed_runs", str(folder), str(world), *options, "--", *map(str, deaths)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400)
 
@@ -62,6 +62,20 @@ def same(first, second):
     return first == second
 
 
+def log_of(folder):
+    lines = [json.loads(line) for line in (folder / "log.jsonl").open()]
+    return [{key: value for key, value in line.items() if key not in ("time", "images_per_second")} for line in lines]
+
+
+def compare(alone, killed, steps):
+    states = [load_latest(checkpoints(folder), expect={})[0] for folder in (alone, killed)]
+    assert states[0]["step"] == steps
+    assert states[0]["optimizer"]["state"]
+    for key in states[0]:
+        assert same(states[0][key], states[1][key]), key
+    assert log_of(alone) == log_of(killed)
+
+
 @pytest.mark.slow
 def test_killed_and_continued(tmp_path):
     left_alone = run(tmp_path / "alone", [*OPTIONS, PHASES])
@@ -70,14 +84,17 @@ def test_killed_and_continued(tmp_path):
     deaths = [1, *(rng.randrange(2, 10) for _ in range(9))]  # parts of a step since the start; six steps an epoch
     killed = run(tmp_path / "killed", [*OPTIONS, PHASES], deaths)
     assert killed.returncode == 0, killed.stderr
-    states = [load_latest(checkpoints(tmp_path / name), expect={})[0] for name in ("alone", "killed")]
-    assert states[0]["step"] == 24
-    assert states[0]["optimizer"]["state"]
-    for key in states[0]:
-        assert same(states[0][key], states[1][key]), key
-    logs = [[json.loads(line) for line in (tmp_path / n / "log.jsonl").open()] for n in ("alone", "killed")]
-    kept = [[{k: v for k, v in one.items() if k not in ("time", "images_per_second")} for one in log] for log in logs]
-    assert kept[0] == kept[1]
+    compare(tmp_path / "alone", tmp_path / "killed", 24)
+
+
+@pytest.mark.slow
+def test_two_processes_killed_and_continued(tmp_path):
+    options = [*OPTIONS, "schedule.epochs=2", "data.batch_size=16", "sync_norm=true", "precision.device=cpu"]
+    left_alone = run(tmp_path / "alone", options, world=2)
+    assert left_alone.returncode == 0, left_alone.stderr
+    killed = run(tmp_path / "killed", options, [1, 14], world=2)
+    assert killed.returncode == 0, killed.stderr
+    compare(tmp_path / "alone", tmp_path / "killed", 12)
 
 
 @pytest.mark.slow

@@ -3,19 +3,20 @@
 import random
 
 import pytest
+import timm
 import torch
 from torch import nn
 
-from supernet import Supernet, load_space, sort_channels
+from supernet import SpecError, Supernet, load_space, sort_channels
 from training.averaging import Averaged
 from training.calibration import batch_norms, calibrate
 from training.compiling import make_runner
-from training.config import OptimizerConfig, StepConfig, TeacherConfig
+from training.config import AugmentConfig, OptimizerConfig, StepConfig, TeacherConfig
 from training.evaluation import evaluate, evaluate_members, evaluation_members
 from training.losses import soft_cross_entropy, soft_labels
 from training.precision import Precision
 from training.step import LARGEST, SAMPLED, SMALLEST, Member, Sandwich, resized
-from training.teacher import Teacher
+from training.teacher import Teacher, colour_change, make_teacher
 
 
 class NoStep(torch.optim.SGD):
@@ -159,6 +160,39 @@ def test_an_external_teacher_is_followed():
         ours.step(members, iter([(images, targets)]), 1, False)
     for member in members:  # the smallest one has it from the largest
         assert (net(images, member.spec).argmax(1) == 3).float().mean() > 0.9
+
+
+def test_a_teacher_sees_colours_as_it_knows_them():
+    image = torch.rand(2, 3, 4, 4)
+    ours, theirs = ((0.4, 0.5, 0.6), (0.2, 0.25, 0.3)), ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+    def normalised(colours):
+        mean, std = (torch.tensor(of).view(3, 1, 1) for of in colours)
+        return (image - mean) / std
+
+    class Seen(nn.Module):
+        def forward(self, images):
+            return images
+
+    teacher = Teacher(Seen(), TeacherConfig(model="seen"), colour_change(ours, theirs))
+    torch.testing.assert_close(teacher.scores(normalised(ours), Precision()), normalised(theirs))
+    assert colour_change(ours, ours) is None
+
+
+def test_a_teacher_for_images_of_another_size(tmp_path):
+    space, weights = load_space("tiny"), tmp_path / "teacher.pth"
+    torch.save(timm.create_model("vit_tiny_patch16_224", num_classes=10).state_dict(), weights)
+    config = TeacherConfig(model="vit_tiny_patch16_224", weights=str(weights))
+    with pytest.raises(
+        SpecError, match=r"step\.teacher\.model: 'vit_tiny_patch16_224' can't take images of 16 pixels: Input height"
+    ):
+        make_teacher(config, AugmentConfig(), space, Precision())
+    fitting = space.with_(resolutions=(224,))
+    scores = make_teacher(config, AugmentConfig(), fitting, Precision()).scores(
+        torch.zeros(2, 3, 224, 224), Precision()
+    )
+    assert scores.shape == (2, 10)
+    assert not scores.requires_grad
 
 
 def test_two_classifiers_learn_from_labels_and_teacher():

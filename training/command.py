@@ -64,7 +64,9 @@ def run_safely(command: Callable[[], None]) -> int:
 
 
 def _say(what: str) -> int:
-    print(f"error: {' '.join(what.splitlines())}", file=sys.stderr)
+    rank = os.environ.get("RANK", "0")
+    who = "" if rank == "0" else f" (process {printable(rank)})"
+    print(f"error{who}: {' '.join(what.splitlines())}", file=sys.stderr)
     return 2
 
 

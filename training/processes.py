@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from supernet.values import SpecError, show
+from supernet.values import SpecError, first_line, show
 
 from .config import PrecisionConfig
 
@@ -100,7 +100,7 @@ class Processes:
         except RuntimeError as error:
             lost = "another one has ended or hangs; its own output says why"
             raise ProcessesError(
-                f"process {self.rank} of {self.world}, {doing}: {lost} ({_first_line(error)})"
+                f"process {self.rank} of {self.world}, {doing}: {lost} ({first_line(error)})"
             ) from error
 
 
@@ -137,7 +137,7 @@ def processes(config: PrecisionConfig, timeout_s: float = TIMEOUT_S) -> Iterator
         where = where if place.meeting == "env://" else place.meeting
         raise ProcessesError(
             f"process {me.rank} of {me.world}: they didn't come together at {where} within {timeout_s:g} s"
-            f" ({_first_line(error)})"
+            f" ({first_line(error)})"
         ) from error
     try:
         yield me
@@ -220,7 +220,3 @@ def first_node(nodes: str) -> str:
     first = re.match(r"(?:[^\[,]|\[[^\]]*\])*", nodes)
     assert first is not None
     return re.sub(r"\[(\d*)[^\]]*\]", r"\1", first[0])
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

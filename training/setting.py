@@ -63,7 +63,7 @@ class Training:
             config.optimizer,
             self.precision,
             us,
-            make_teacher(config.step.teacher, self.data.num_classes, space.in_chans, self.precision),
+            make_teacher(config.step.teacher, config.augment, self.space, self.precision),
             make_runner(self.net, config.precision.compile),
         )
         self.mixer = Mixer(config.augment, self.data.num_classes, config.step.label_smoothing)

@@ -8,20 +8,30 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from supernet.values import SpecError
+from supernet import Space
+from supernet.values import SpecError, first_line, show
 
-from .config import TeacherConfig
+from .config import AugmentConfig, TeacherConfig
 from .losses import soft_cross_entropy, soft_labels
 from .precision import Precision
 
+Colours = tuple[float, ...]
+
 
 class Teacher:
-    def __init__(self, net: nn.Module, config: TeacherConfig) -> None:
+    """`change` is by what images are multiplied, and what is added then, so that the teacher sees colours as it knows
+    them."""
+
+    def __init__(self, net: nn.Module, config: TeacherConfig, change: tuple[Tensor, Tensor] | None = None) -> None:
         self.net = net.eval().requires_grad_(False)
         self.config = config
+        self.change = change
 
     @torch.no_grad()
     def scores(self, images: Tensor, precision: Precision) -> Tensor:
+        if self.change is not None:
+            factor, summand = self.change
+            images = images * factor + summand
         with precision.autocast():
             scores: Tensor = self.net(images)
         return scores
@@ -38,7 +48,9 @@ class Teacher:
         return (1 - share) * soft_cross_entropy(from_labels, targets) + share * taught
 
 
-def make_teacher(config: TeacherConfig | None, num_classes: int, in_chans: int, precision: Precision) -> Teacher | None:
+def make_teacher(
+    config: TeacherConfig | None, augment: AugmentConfig, space: Space, precision: Precision
+) -> Teacher | None:
     if config is None:
         return None
     import timm
@@ -47,22 +59,49 @@ def make_teacher(config: TeacherConfig | None, num_classes: int, in_chans: int, 
         near = ", ".join(timm.list_models(f"*{config.model.split('_')[0]}*")[:5]) or "see timm.list_models()"
         raise SpecError("step.teacher.model", f"{config.model!r} is not a model of timm's; near are {near}")
     known = timm.get_pretrained_cfg(config.model)
-    if not config.weights and known is not None and known.num_classes != num_classes:
+    if not config.weights and known is not None and known.num_classes != space.num_classes:
         raise SpecError(
             "step.teacher.model",
-            f"{config.model!r} knows {known.num_classes} classes and the data have {num_classes}: step.teacher.weights "
-            "must be the checkpoint of one that was trained on such data",
+            f"{config.model!r} knows {known.num_classes} classes and the data have {space.num_classes}: "
+            "step.teacher.weights must be the checkpoint of one that was trained on such data",
         )
     try:
         net = timm.create_model(
             config.model,
             pretrained=not config.weights,
             checkpoint_path=config.weights,
-            num_classes=num_classes,
-            in_chans=in_chans,
+            num_classes=space.num_classes,
+            in_chans=space.in_chans,
         )
     except (RuntimeError, OSError, ValueError) as error:
         where = "step.teacher.weights" if config.weights else "step.teacher.model"
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise SpecError(where, f"the teacher's weights can't be loaded: {reason}") from None
-    return Teacher(precision.place_net(net), config)
+        raise SpecError(where, f"the teacher's weights can't be loaded: {first_line(error)}") from None
+    change = None
+    if not config.weights and space.in_chans == 3:  # a checkpoint of the user's own was trained on images as they are
+        change = colour_change((augment.mean, augment.std), (net.pretrained_cfg["mean"], net.pretrained_cfg["std"]))
+    if change is not None:
+        change = (change[0].to(precision.device), change[1].to(precision.device))
+    teacher = Teacher(precision.place_net(net), config, change)
+    _try(teacher, space, precision)
+    return teacher
+
+
+def colour_change(ours: tuple[Colours, Colours], theirs: tuple[Colours, Colours]) -> tuple[Tensor, Tensor] | None:
+    """From images normalised with our mean and deviation to images normalised with theirs: a factor and a summand."""
+    if ours == theirs:
+        return None
+    (mean, std), (their_mean, their_std) = (
+        [torch.tensor(of).view(1, -1, 1, 1) for of in side] for side in (ours, theirs)
+    )
+    return std / their_std, (mean - their_mean) / their_std
+
+
+def _try(teacher: Teacher, space: Space, precision: Precision) -> None:
+    """Some networks take images of one size only: known now, not at the first step."""
+    for resolution in space.resolutions:
+        size = resolution if isinstance(resolution, tuple) else (resolution, resolution)
+        try:
+            teacher.scores(precision.place(torch.zeros(1, space.in_chans, *size)), precision)
+        except (RuntimeError, AssertionError, ValueError) as error:
+            reason = f"{teacher.config.model!r} can't take images of {show(resolution)} pixels: {first_line(error)}"
+            raise SpecError("step.teacher.model", reason) from None

@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ..values import printable
+from ..values import first_line, printable
 
 State = dict[str, Tensor]
 SPEC_KEY = "slimformer_spec"
@@ -76,7 +76,7 @@ def write_state(state: State, path: str | Path, metadata: dict[str, str]) -> Non
         beside.replace(path)
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         beside.unlink(missing_ok=True)
-        raise WeightsError(f"{path}: can't be written ({_first_line(error)})") from None
+        raise WeightsError(f"{path}: can't be written ({first_line(error)})") from None
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -90,18 +90,9 @@ def _is_safetensors(path: Path) -> bool:
 def _reason(error: Exception) -> str:
     found = re.search(r"Unsupported (?:global|class|operand)[^\n]*", str(error))
     if found or isinstance(error, pickle.UnpicklingError):
-        what = f" ({_plain_text(found[0])})" if found else ""
+        what = f" ({first_line(Exception(found[0]))})" if found else ""
         return f"holds more than tensors, or is damaged; what may run code when read is not loaded{what}"
-    return f"is no checkpoint that can be read ({_first_line(error)})"
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return _plain_text(lines[0]) if lines else type(error).__name__
-
-
-def _plain_text(text: str) -> str:
-    return "".join(letter for letter in re.sub(r"\x1b\[[0-9;]*m", "", text) if letter.isprintable())[:160]
+    return f"is no checkpoint that can be read ({first_line(error)})"
 
 
 def _unwrap(data: Any, path: Path, ema: bool) -> State:
