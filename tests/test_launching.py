@@ -179,6 +179,8 @@ def test_more_than_the_cluster_has(tmp_path):
     assert _resources(_config("processes.cpus=1"), {"CPU": 2.0, "GPU": 1.0}) == {"CPU": 1.0, "GPU": 1.0}
     with pytest.raises(SpecError, match=r"^processes.gpus: 1 processes with 1 each need 1 GPUs"):
         _resources(_config("processes.cpus=1", "precision.device=cuda"), {"CPU": 2.0})
+    with pytest.raises(SpecError, match=r"^processes.gpus: 0.5 of a GPU: several processes need a whole one each"):
+        _resources(_config("processes.count=2", "processes.gpus=0.5"), {"CPU": 8.0, "GPU": 1.0})
 
 
 @pytest.mark.slow
