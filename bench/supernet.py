@@ -54,7 +54,7 @@ def measure_all(args: argparse.Namespace, show: Callable[[str, Iterable[Row]], l
         setting = setting_of(space, args)
         measures: list[tuple[str, Measure, Setting]] = [
             ("passes", compare_passes, setting),
-            ("passes", compare_passes, setting.small()),
+            ("small", compare_passes, setting.small()),
             ("steps", compare_steps, setting),
             ("assembling", assembling, setting),
             ("memory", lambda setting: compare_memory(setting, repeats), setting),

@@ -10,6 +10,7 @@ from .targets import CALIBRATION_ELSEWHERE, ELSEWHERE, Row
 
 TITLES = {
     "passes": "A subnet on the supernet against the equal static network",
+    "small": "The same with a small batch: what each layer costs, however little it does",
     "steps": "A sandwich step (largest, smallest, 2 random; soft distillation; AdamW) against its static parts",
     "assembling": "From a spec to its subnet: of new pieces, and of pieces that earlier subnets left",
     "memory": "Peak memory of training, less what the process had before there was any network",
@@ -30,7 +31,7 @@ def say(table: str, rows: Iterable[Row]) -> list[Row]:
         print(f"  {_line(row)}", flush=True)
     if not found:
         print("  nothing to measure here")
-    elif table == "passes":
+    elif table in ("passes", "small"):
         _say_medians(found)
     elif table == "calibration":
         print(f"  {'median':35}{statistics.median(row['ratio'] for row in found):8.3f}")
@@ -57,7 +58,7 @@ def _setting(row: Row) -> str:
 
 
 def _head(table: str) -> str:
-    if table == "passes":
+    if table in ("passes", "small"):
         return f"{'member':12}{'pass':18}{COMPARED}"
     if table == "memory":
         return f"{'static side':26}{'ours MB':>9}{'static MB':>11}{'ratio':>8}{'our weights':>14}{'static ones':>13}"
