@@ -74,11 +74,14 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name may not fit the terminal's encoding
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    from training.command import evaluate_command, run_safely, train_command
+    try:  # what follows imports PyTorch, which takes seconds
+        from training.command import evaluate_command, run_safely, train_command
 
-    if args.evaluate is not None:
-        return run_safely(lambda: evaluate_command(args))
-    return run_safely(lambda: train_command(args.config, args.overrides, args.out))
+        if args.evaluate is not None:
+            return run_safely(lambda: evaluate_command(args))
+        return run_safely(lambda: train_command(args.config, args.overrides, args.out))
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

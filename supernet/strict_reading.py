@@ -56,7 +56,8 @@ class StrictReader:
 
     def _read_options(self, expected: type[Options], data: Any, path: str) -> Options:
         if not isinstance(data, dict):
-            raise SpecError(path, f"{show(data)} can't stand here: expected fields and their values")
+            example = f"{{{expected.__struct_fields__[0]}: ...}}"
+            raise SpecError(path, f"{show(data)} can't stand here: expected fields and their values, {example}")
         if issubclass(expected, Kind) and expected in self.kinds:
             kinds = self.kinds[expected]
             known = ", ".join(sorted(kinds))

@@ -45,11 +45,11 @@ def test_a_gradient_that_is_not_finite_never_reaches_a_checkpoint(tmp_path, monk
 
 def test_members_of_a_step_are_different(tmp_path):
     run = Training(config("phases=[{start: 1, elastic: [kernel]}]", "step.sampled=4"), tmp_path, Processes())
-    assert len(run.members()) == 1  # nothing is elastic yet
+    assert len(run.members.of(0, 0)) == 1  # nothing is elastic yet
     run.step = run.steps_per_epoch
     run.enter_phase()
     for _ in range(5):
-        specs = [member.spec for member in run.members()]
+        specs = [member.spec for member in run.members.of(run.step, 0.5)]
         assert len(specs) == len(set(specs)) > 2
         run.step += 1
 

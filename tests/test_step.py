@@ -186,13 +186,14 @@ def test_a_teacher_for_images_of_another_size(tmp_path):
     with pytest.raises(
         SpecError, match=r"step\.teacher\.model: 'vit_tiny_patch16_224' can't take images of 16 pixels: Input height"
     ):
-        make_teacher(config, AugmentConfig(), space, Precision())
-    fitting = space.with_(resolutions=(224,))
-    scores = make_teacher(config, AugmentConfig(), fitting, Precision()).scores(
-        torch.zeros(2, 3, 224, 224), Precision()
-    )
+        make_teacher(StepConfig(teacher=config), AugmentConfig(), space, Precision())
+    fitting = space.with_(resolutions=(160, 224))  # it sees images of the largest size only
+    teacher = make_teacher(StepConfig(teacher=config), AugmentConfig(), fitting, Precision())
+    scores = teacher.scores(torch.zeros(2, 3, 224, 224), Precision())
     assert scores.shape == (2, 10)
     assert not scores.requires_grad
+    with pytest.raises(SpecError, match="160 pixels"):
+        make_teacher(StepConfig(teacher=config, resolution="batch"), AugmentConfig(), fitting, Precision())
 
 
 def test_two_classifiers_learn_from_labels_and_teacher():

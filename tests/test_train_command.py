@@ -5,15 +5,18 @@ import importlib.util
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
 from supernet import load_spec, save_spec
-from training.run_folder import load_supernet, read_setting
+from training.claim import claimed
+from training.run_folder import load_supernet, read_setting, read_supernet
 
 ROOT = Path(__file__).parents[1]
 DIGITS = str(ROOT / "configs" / "digits.yaml")
@@ -139,10 +142,34 @@ def test_arguments_that_do_not_belong_together(arguments, message, refused, tmp_
         ({"space": "tinny"}, "space: tinny: no space has this name, did you mean 'tiny'?"),
         ({"init": "/nowhere.pth"}, "init: there is no file /nowhere.pth"),
         ({"init_spec": "iformer_tt"}, "init_spec: iformer_tt: no published network has this name, did you mean"),
-        ({"init_spec": "iformer_t"}, "init_spec: iformer_t is not in the run's space: resolution: 224 is not one of"),
+        ({"init_spec": "iformer_t"}, "init_spec: iformer_t is not in the run's space: resolution: 224 is not 16, as"),
         ({"schedule__warmup_epochs": 2}, "schedule.warmup_epochs: 2 are not fewer than 2 epochs"),
-        ({"optimizer__name": "adamww"}, "optimizer.name: 'adamww' can't be made"),
-        ({"step__teacher__model": "regnety_161"}, "step.teacher.model: 'regnety_161' is not a model of timm's; near"),
+        ({"optimizer__name": "adamww"}, "optimizer.name: 'adamww' is none of timm's: did you mean 'adamw'?"),
+        ({"optimizer__name": "adahessian"}, "optimizer.name: 'adahessian' needs gradients of gradients"),
+        (
+            {"step__teacher__model": "regnety_161"},
+            "step.teacher.model: 'regnety_161' is not a model of timm's; regnety_1",
+        ),
+        (
+            {"step__teacher": "resnet18"},
+            "--set step.teacher=resnet18: step.teacher: 'resnet18' can't stand here: expected",
+        ),
+        (
+            {"step__conflict": "largest", "step__largest": "false", "step__distill": "none"},
+            "--set step.conflict=largest: step.conflict: 'largest' needs",
+        ),
+        (
+            {"step__conflict": "attention", "step__conflict_from": 2},
+            "--set step.conflict_from=2: step.conflict_from: 2 is no epoch of 2",
+        ),
+        (
+            {"phases": "[{start: 2, elastic: [depth]}]"},
+            "--set phases=[{start: 2, elastic: [depth]}]: phases[0].start: 2 is no epoch of 2, counted from 0",
+        ),
+        (
+            {"data__held_out": 1300},
+            "data.batch_size: 256 is more than the 138 training images that data.held_out leaves",
+        ),
         ({"augment__randaugment": "strong"}, "augment.randaugment: 'strong' is not in timm's notation"),
         ({"seed": -1}, "--set seed=-1: seed: -1 is not a number from 0 to"),
         ({"optimizer__lrr": 1}, "--set optimizer.lrr=1: there is no field 'lrr' in optimizer, did you mean 'lr'?"),
@@ -174,10 +201,10 @@ def test_files_that_can_not_be_read(refused, tmp_path):
     wrong.write_text("space: tiny\ndata: {source: digits}\noptimiser: {lr: 1}\n")
     assert refused(training(tmp_path / "run", wrong)).startswith(f"{wrong}: optimiser: there is no such field, did you")
     damaged.write_text("no checkpoint")
-    assert refused(training(tmp_path / "run", init=damaged)).startswith(f"{damaged}: ")
+    assert refused(training(tmp_path / "run", init=damaged)).startswith(f"init: {damaged}: ")
     weights = f"{{model: resnet10t, weights: {damaged}}}"
     said = refused(training(tmp_path / "run", step__teacher=weights))
-    assert said.startswith("step.teacher.weights: the teacher's weights can't be loaded: ")
+    assert said.startswith(f"step.teacher.weights: {damaged}: holds more than tensors, or is damaged")
     assert not (tmp_path / "run").exists()
 
 
@@ -187,6 +214,40 @@ def test_out_is_no_folder(refused, tmp_path):
     assert refused(training(file)) == f"--out: {file} is a file; a run is a folder"
     assert refused(training(file / "run")) == f"--out: {file}/run can't be written: Not a directory"
     assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "log.jsonl"])
+def test_out_is_a_folder_of_something_else(name, refused, tmp_path):
+    file = tmp_path / name
+    file.write_text("mine: true\n")
+    said = refused(training(tmp_path))
+    assert said == f"--out: {tmp_path} has a {name} of something else; a run needs a folder of its own"
+    assert file.read_text() == "mine: true\n"
+
+
+def test_two_runs_in_one_folder(refused, copy):
+    with claimed(copy):
+        before = files(copy)
+        assert refused(training(copy, schedule__epochs=3)) == f"--out: another process trains in {copy}"
+        assert files(copy) == before
+    assert typed(training(copy, schedule__epochs=3)) == 0
+
+
+def test_fewer_epochs_than_were_done(refused, copy):
+    said = refused(training(copy, schedule__epochs=1, schedule__warmup_epochs=0))
+    assert said == f"schedule.epochs: 1 are fewer: the run in {copy} has done 2 epochs already"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.3, 1.5])
+def test_interrupted_while_it_starts(seconds, tmp_path):
+    command = [sys.executable, "train_supernet.py", *map(str, training(tmp_path / "run"))]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
 
 
 def test_diverging_run_says_where(refused, copy):
@@ -244,6 +305,12 @@ def test_finished_run_is_not_trained_again(run, capsys):
     assert {path: content for path, (_, content) in after.items()} == {p: content for p, (_, content) in before.items()}
 
 
+def test_changed_options_of_a_finished_run_are_named(copy, caplog):
+    assert typed(training(copy, optimizer__lr=1e-3)) == 0
+    assert "optimizer.lr was 0.004, now 0.001" in caplog.text
+    assert read_setting(copy)[0].optimizer.lr == 4e-3, "the config is that of what was trained"
+
+
 def test_changed_options_are_named(copy, caplog):
     assert typed(training(copy, schedule__epochs=3, optimizer__lr=1e-3)) == 0
     assert "optimizer.lr was 0.004, now 0.001" in caplog.text
@@ -290,7 +357,7 @@ def test_evaluation_of_a_spec_on_held_out_images(run, tmp_path, capsys):
     ("arguments", "message"),
     [
         ([], "--evaluate: which members? --spec NAME, --random N or --extremes"),
-        (["--spec", "iformer_t"], "--spec: iformer_t is not in the run's space: resolution: 224 is not one of 16"),
+        (["--spec", "iformer_t"], "--spec: iformer_t is not in the run's space: resolution: 224 is not 16"),
         (["--spec", "iformer_tt"], "--spec: iformer_tt: no published network has this name, did you mean 'iformer_t'?"),
         (["--spec", "none.yaml"], "--spec: none.yaml: there is no such file"),
         (["--extremes", "--set", "seed=3"], "--set seed=3: the run is as it was trained; an evaluation can set "),
@@ -359,6 +426,18 @@ def test_best_and_last(copy):
     last = dict(load_supernet(copy, best=False).state_dict())
     assert first.keys() == last.keys()
     assert all(torch.equal(first[name], last[name]) for name in first) == (index["best"] == "step_00000008.pt")
+
+
+def test_damaged_best(copy, caplog):
+    """The newest is taken instead."""
+    index = json.loads((copy / "checkpoints" / "index.json").read_text())
+    other = next(row["file"] for row in index["checkpoints"] if row["file"] != index["best"])
+    best = copy / "checkpoints" / index["best"]
+    content = bytearray(best.read_bytes())
+    content[len(content) // 2] ^= 1
+    best.write_bytes(content)
+    assert read_supernet(copy)[1].name == other
+    assert "the best checkpoint is refused, and the newest taken" in caplog.text
 
 
 @pytest.mark.slow

@@ -46,7 +46,8 @@ def calibrate(
                     net(precision.place(images))
     if us.totals([seen])[0] == 0:
         raise SpecError(
-            "evaluate.calibration_images", "batch norms need at least 2 images in a batch of one of the processes"
+            "evaluate.calibration_images",
+            "batch norms need 2 images in a batch; data.eval_batch_size is a batch's size",
         )
     if us.world > 1:
         _average(norms, seen, us)

@@ -5,6 +5,7 @@ Files are step_00001200.pt, see `checkpoint_file`; `index.json` beside them is f
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import math
@@ -148,8 +149,10 @@ def _why_not_written(path: Path, error: OSError) -> str:
     needed = getattr(error, "needed_bytes", None)
     room = ""
     if needed is not None:
+        room = f"; it needs {_size(needed)}"
+    if needed is not None and error.errno == errno.ENOSPC:
         free = shutil.disk_usage(path.parent).free
-        room = f"; it needs {_size(needed)}, {_size(free)} are free there"
+        room += f", {_size(free)} are free there"
         room += f": {_size(needed - free)} are missing" if needed > free else ""
     left = _by_step(path.parent)
     last = f"; the last good one is {left[max(left)].name}" if left else ""

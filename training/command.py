@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from supernet import NetSpec, Space, SpecError, WeightsError, load_space, load_spec
-from supernet.values import printable
+from supernet.values import first_line, printable
 
 from .checkpoint import CheckpointError
 from .config import RunConfig
@@ -25,9 +25,16 @@ from .loop import DivergedError, Interrupted, train
 from .precision import set_up
 from .processes import ProcessesError, device_for
 from .reading import load_config
-from .run_folder import read_setting, read_supernet
+from .run_folder import has_checkpoints, read_setting, read_supernet
 
 _OURS = (SpecError, WeightsError, CheckpointError, DataError, DivergedError, ProcessesError)
+
+_ADVICE = {
+    "does not have a deterministic implementation": "Set precision.deterministic=false, or another device.",
+    "not enough memory": "Try a smaller data.batch_size.",
+    "can't allocate memory": "Try a smaller data.batch_size.",
+}
+"""What PyTorch says of things that a user can change."""
 
 CHANGEABLE = (
     "data.path",
@@ -57,6 +64,11 @@ def run_safely(command: Callable[[], None]) -> int:
         # Whoever read the output, such as `head`, has gone; Python would try to write the rest when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _say("nobody reads the output any more")
+    except RuntimeError as error:
+        known = next((advice for words, advice in _ADVICE.items() if words in str(error)), None)
+        if known is None:
+            raise
+        return _say(f"{first_line(error)} {known}")
     except OSError as error:  # a full disk, a folder that was taken away
         where = f"{printable(str(error.filename))}: " if error.filename else ""
         return _say(f"{where}{error.strerror or error}")
@@ -86,7 +98,7 @@ def _check(config: RunConfig, out: Path) -> None:
         raise SpecError("space", str(error)) from None
     if config.init_spec:
         _member(config.init_spec, space, "init_spec")
-    if config.init and not Path(config.init).expanduser().is_file():
+    if config.init and not has_checkpoints(out) and not Path(config.init).expanduser().is_file():
         raise SpecError("init", f"there is no file {printable(config.init)}")
 
 

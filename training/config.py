@@ -153,7 +153,7 @@ class PhaseConfig(Options, frozen=True):
 
 class OptimizerConfig(Options, frozen=True):
     name: str = "adamw"
-    """Any of timm's optimisers."""
+    """One of timm's optimisers, but for those that need gradients of gradients."""
     lr: Magnitude = 1e-3
     """The highest, at the end of the warm-up."""
     lr_per_images: Count = 0
@@ -294,7 +294,15 @@ class RunConfig(Options, frozen=True):
         if self.data.batch_size < 2 * shared:
             among = f" for each of {shared} sampled subnets" if shared > 1 else ""
             raise SpecError("data.batch_size", f"{self.data.batch_size} is too few: batch norm needs 2 images{among}")
+        if self.step.conflict == "largest" and not self.step.largest:
+            raise SpecError("step.conflict", "'largest' needs the largest subnet: step.largest is off")
+        if self.step.conflict != "none" and self.step.conflict_from >= self.schedule.epochs:
+            rule = f"{self.step.conflict_from} is no epoch of {self.schedule.epochs}, counted from 0"
+            raise SpecError("step.conflict_from", rule)
         starts = [phase.start for phase in self.phases]
+        if starts and starts[-1] >= self.schedule.epochs:
+            rule = f"{starts[-1]} is no epoch of {self.schedule.epochs}, counted from 0"
+            raise SpecError(f"phases[{len(starts) - 1}].start", rule)
         if starts != sorted(set(starts)):
             raise SpecError("phases", f"their starts {starts} don't grow")
         sorts = [index for index, phase in enumerate(self.phases) if phase.sort]

@@ -16,15 +16,16 @@ import torch
 
 from supernet import save_spec
 
+from .claim import claimed
 from .config import RunConfig
 from .evaluation import evaluate_members, evaluation_members
 from .log import RunLog
 from .processes import processes
 from .randomness import Purpose, seed_from
-from .run_folder import write_setting
+from .run_folder import warn_of_changes, write_setting
 from .saving import continue_, save
 from .setting import Training
-from .step import LARGEST, SAMPLED, Member
+from .step import Member
 from .stopping import Stop, stop_on_signals
 
 _LOOK_BACK = 50
@@ -45,23 +46,28 @@ def train(config: RunConfig, out: Path) -> None:
     """Trains, or continues, the run in the folder `out`. This is one process of those that take part."""
     with processes(config.precision) as us, stop_on_signals() as stop:
         run = Training(config, out, us)
-        continue_(run)
-        if run.step == run.total_steps and run.evaluated:
-            if us.is_main:
+        with claimed(out) if us.is_main else contextlib.nullcontext():
+            continue_(run)
+            if run.step < run.total_steps or not run.evaluated:
+                _train(run, stop)
+            elif us.is_main:
+                warn_of_changes(out, config)
                 print(f"{run.step:,} steps are done; the run is in {out}")
-            return
-        if us.is_main:
-            write_setting(out, config, run.space)
-        log = RunLog(out, config.log, us.is_main, run.total_steps, run.step)
-        with _old_objects_left_alone(), log:
-            log.say(run.about())
-            _end_epoch(run, log, stop)  # where the run was stopped before it could
-            while run.step < run.total_steps:
-                run.enter_phase()
-                run.sort_if_due()
-                _train_epoch(run, log, stop)
-                _end_epoch(run, log, stop)
-            log.say(f"{run.step:,} steps are done; the run is in {out}")
+
+
+def _train(run: Training, stop: Stop) -> None:
+    if run.us.is_main:
+        write_setting(run.out, run.config, run.space)
+    log = RunLog(run.out, run.config.log, run.us.is_main, run.total_steps, run.step)
+    with _old_objects_left_alone(), log:
+        log.say(run.about())
+        _end_epoch(run, log, stop)  # where the run was stopped before it could
+        while run.step < run.total_steps:
+            run.enter_phase()
+            run.sort_if_due()
+            _train_epoch(run, log, stop)
+            _end_epoch(run, log, stop)
+        log.say(f"{run.step:,} steps are done; the run is in {run.out}")
 
 
 @contextlib.contextmanager
@@ -84,7 +90,7 @@ def _train_epoch(run: Training, log: RunLog, stop: Stop) -> None:
     while run.step < (epoch + 1) * run.steps_per_epoch:
         torch.manual_seed(seed_from(config.seed, run.step, run.us.rank, Purpose.STEP))
         run.schedule.step_update(run.step)
-        members = run.members()
+        members = run.members.of(run.step, run.step / run.total_steps)
         outcome = run.sandwich.step(members, batches, config.optimizer.accumulate, solve_conflicts)
         if run.averaged is not None:
             run.averaged.update(run.net)
@@ -97,7 +103,7 @@ def _train_epoch(run: Training, log: RunLog, stop: Stop) -> None:
             began, since = time.monotonic(), run.step
         else:
             log.advance(run.step)
-            if run.sampler.learns or run.us.device.type == "cpu" or len(run.pending) >= _LOOK_BACK:
+            if run.members.learns or run.us.device.type == "cpu" or len(run.pending) >= _LOOK_BACK:
                 _look_at_losses(run)
         _save_or_stop(run, log, stop)
     _look_at_losses(run)
@@ -128,10 +134,8 @@ def _look_at_losses(run: Training) -> dict[str, float]:
             by_role.setdefault(member.role, []).append(value)
         if not bool(outcome.finite):
             raise _diverged(run, step, "the gradient is not finite", members[0])
-        if run.sampler.learns:
-            same_images = by_role[LARGEST][0] if LARGEST in by_role else 0.0
-            specs = [member.spec for member in members if member.role == SAMPLED]
-            run.sampler.learn(specs, [value - same_images for value in by_role.get(SAMPLED, [])])
+        if run.members.learns:
+            run.members.learn(members, values)
         shown = {role: sum(found) / len(found) for role, found in by_role.items()}
     run.pending.clear()
     return shown

@@ -82,7 +82,9 @@ def _resources(config: RunConfig, cluster: dict[str, float]) -> dict[str, float]
         if not wanted.gpus:
             raise SpecError("processes.gpus", "0 leaves no GPU for a process, though precision.device isn't cpu")
         if wanted.gpus < 1 < wanted.count:
-            raise SpecError("processes.gpus", f"{wanted.gpus:g} of a GPU: several processes need a whole one each, by NCCL")
+            raise SpecError(
+                "processes.gpus", f"{wanted.gpus:g} of a GPU: several processes need a whole one each, by NCCL"
+            )
         needs["GPU"] = wanted.gpus
     for name, amount in needs.items():
         field = "processes.cpus" if name == "CPU" else "processes.gpus"

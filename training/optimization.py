@@ -8,17 +8,20 @@ from timm.scheduler import CosineLRScheduler
 from timm.scheduler.scheduler import Scheduler
 
 from supernet import Supernet
-from supernet.values import SpecError, did_you_mean
+from supernet.values import SpecError, did_you_mean, first_line
 
 from .config import OptimizerConfig, ScheduleConfig
 
 
 def make_optimizer(net: Supernet, config: OptimizerConfig, images_per_step: int) -> torch.optim.Optimizer:
     """Vectors (norms, biases, layer scales) and bias tables have no weight decay."""
+    known = list_optimizers()
+    if config.name.lower().removeprefix("lookahead_") not in known:
+        raise SpecError("optimizer.name", f"{config.name!r} is none of timm's: {did_you_mean(config.name, known)}")
     options = {"betas": config.betas} if config.betas is not None else {}
     eps = {"eps": config.eps} if config.eps is not None else {}
     try:
-        return create_optimizer_v2(
+        optimizer = create_optimizer_v2(
             net,
             opt=config.name,
             lr=peak_lr(config, images_per_step),
@@ -28,8 +31,10 @@ def make_optimizer(net: Supernet, config: OptimizerConfig, images_per_step: int)
             **eps,
         )
     except (ValueError, AssertionError, KeyError, TypeError) as error:
-        near = did_you_mean(config.name, list_optimizers())
-        raise SpecError("optimizer.name", f"{config.name!r} can't be made ({error}); {near}") from None
+        raise SpecError("optimizer.name", f"{config.name!r} can't be made here: {first_line(error)}") from None
+    if getattr(optimizer, "is_second_order", False):
+        raise SpecError("optimizer.name", f"{config.name!r} needs gradients of gradients, which a step doesn't make")
+    return optimizer
 
 
 def peak_lr(config: OptimizerConfig, images_per_step: int) -> float:

@@ -31,22 +31,26 @@ def checkpoints(folder: Path) -> Path:
     return folder / "checkpoints"
 
 
+def has_checkpoints(folder: Path) -> bool:
+    return any(checkpoints(folder).glob("step_*.pt"))
+
+
 def write_setting(folder: Path, config: RunConfig, space: Space) -> None:
     """Options that were others at the last start in this folder are named in a warning.
 
-    Raises SpecError where the folder can't be written, or where something else is in its place.
+    Raises SpecError where the folder can't be written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _warn_of_changes(folder / "config.yaml", config)
+        warn_of_changes(folder, config)
+        save_space(space, folder / "space.yaml")  # the first: it says whose folder this is
         _write(folder / "config.yaml", format_config(config))
-        save_space(space, folder / "space.yaml")
         _write(folder / "environment.json", json.dumps(environment(), indent=1) + "\n")
     except OSError as error:
         raise SpecError("--out", f"{printable(str(folder))} can't be written: {error.strerror}") from None
 
 
-def _warn_of_changes(path: Path, config: RunConfig) -> None:
+def warn_of_changes(folder: Path, config: RunConfig) -> None:
+    path = folder / "config.yaml"
     if not path.exists():
         return
     try:
@@ -83,14 +87,10 @@ def load_supernet(folder: str | Path, *, best: bool = True, averaged: bool = Tru
 def read_supernet(folder: Path, *, best: bool = True, averaged: bool = True) -> tuple[Supernet, Path]:
     """The same, and the checkpoint it is from."""
     config, space = read_setting(folder)
-    path = best_checkpoint(checkpoints(folder)) if best else None
-    if path is not None:
-        state: dict[str, Any] = load_checkpoint(path)
-    else:
-        latest = load_latest(checkpoints(folder), expect={})
-        if latest is None:
-            raise SpecError(printable(str(folder)), "has no checkpoint yet")
-        state, path = latest
+    found = (_best(folder) if best else None) or load_latest(checkpoints(folder), expect={})
+    if found is None:
+        raise SpecError(printable(str(folder)), "has no checkpoint yet")
+    state, path = found
     net = Supernet(space, norm_per_width=config.norm == "per_width")
     try:
         net.load_state_dict(state["averaged"]["net"] if averaged and state.get("averaged") else state["net"])
@@ -98,6 +98,18 @@ def read_supernet(folder: Path, *, best: bool = True, averaged: bool = True) -> 
         reason = " ".join(str(error).split())[:300]
         raise CheckpointError(f"{path}: its weights are not those of space.yaml and config.yaml: {reason}") from None
     return net, path
+
+
+def _best(folder: Path) -> tuple[dict[str, Any], Path] | None:
+    """None where no checkpoint has a score, or the one with the best is damaged."""
+    path = best_checkpoint(checkpoints(folder))
+    if path is None:
+        return None
+    try:
+        return load_checkpoint(path), path
+    except CheckpointError as error:
+        logger.warning("the best checkpoint is refused, and the newest taken: %s", error)
+        return None
 
 
 def _write(path: Path, text: str) -> None:
@@ -114,5 +126,5 @@ def plain(state: Any) -> Any:
     if isinstance(state, dict):
         return {key: plain(value) for key, value in state.items()}
     if isinstance(state, list | tuple):
-        return [plain(value) for value in state]
+        return type(state)(plain(value) for value in state)
     return state

@@ -16,8 +16,11 @@ from .config import StepConfig
 
 
 class Sampler(Protocol):
-    def sample(self, rng: random.Random, number: int, progress: float) -> list[NetSpec]:
-        """`progress` of the run, from 0 to 1."""
+    def begin(self, rng: random.Random) -> None:
+        """A step begins, for which members will be drawn."""
+
+    def draw(self, rng: random.Random, progress: float) -> NetSpec:
+        """One member; it may be one that was drawn before. `progress` of the run is from 0 to 1."""
 
     def learn(self, specs: Sequence[NetSpec], losses: Sequence[float]) -> None:
         """How they did, relative to the largest on the same images. Called only if `learns`."""
@@ -31,15 +34,18 @@ class Sampler(Protocol):
 
 
 class UniformSampler:
-    """Uniform in each choice of the space."""
+    """Uniform in each choice of the space. It has no memory; other samplers without one inherit that from it."""
 
     learns = False
 
     def __init__(self, space: Space) -> None:
         self.space = space
 
-    def sample(self, rng: random.Random, number: int, progress: float) -> list[NetSpec]:
-        return [self.space.sample(rng) for _ in range(number)]
+    def begin(self, rng: random.Random) -> None:
+        pass
+
+    def draw(self, rng: random.Random, progress: float) -> NetSpec:
+        return self.space.sample(rng)
 
     def learn(self, specs: Sequence[NetSpec], losses: Sequence[float]) -> None:
         raise AssertionError("this sampler does not learn")
@@ -58,31 +64,31 @@ class StratifiedSampler(UniformSampler):
         super().__init__(space)
         self.bands = Bands(space, strata)
 
-    def sample(self, rng: random.Random, number: int, progress: float) -> list[NetSpec]:
-        return [self.bands.sample(rng) for _ in range(number)]
+    def draw(self, rng: random.Random, progress: float) -> NetSpec:
+        return self.bands.sample(rng)
 
 
-class AdjacentSampler(UniformSampler):
+class AdjacentSampler:
     """ElasticViT (Tang et al. 2023): all of a step from one band, which is next to the band of the step before; and a
     bank for each band of the members that did best, of which a growing share of the draws (up to half) is taken."""
 
     learns = True
 
     def __init__(self, space: Space, strata: int, bank: int) -> None:
-        super().__init__(space)
+        self.space = space
         self.bands = Bands(space, strata)
         self.bank = bank
         self.band = len(self.bands) // 2
         self.best: list[list[tuple[float, NetSpec]]] = [[] for _ in range(len(self.bands))]
 
-    def sample(self, rng: random.Random, number: int, progress: float) -> list[NetSpec]:
+    def begin(self, rng: random.Random) -> None:
         self.band = min(max(self.band + rng.choice((-1, 0, 1)), 0), len(self.bands) - 1)
+
+    def draw(self, rng: random.Random, progress: float) -> NetSpec:
         known = self.best[self.band]
-        found = []
-        for _ in range(number):
-            from_bank = bool(known) and rng.random() < progress / 2
-            found.append(rng.choice(known)[1] if from_bank else self.bands.sample(rng, self.band))
-        return found
+        if known and rng.random() < progress / 2:
+            return rng.choice(known)[1]
+        return self.bands.sample(rng, self.band)
 
     def learn(self, specs: Sequence[NetSpec], losses: Sequence[float]) -> None:
         for spec, loss in zip(specs, losses, strict=True):

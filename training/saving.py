@@ -7,7 +7,7 @@ import hashlib
 import time
 from typing import Any
 
-from supernet import format_space
+from supernet import SpecError, format_space
 
 from .checkpoint import CheckpointError, load_latest, save_checkpoint
 from .run_folder import checkpoints, plain
@@ -40,6 +40,9 @@ def continue_(run: Training) -> None:
     if found is None:
         return
     state, path = found
+    if state["step"] > run.total_steps:
+        done = f"the run in {run.out} has done {state['step'] / run.steps_per_epoch:.3g} epochs already"
+        raise SpecError("schedule.epochs", f"{run.config.schedule.epochs} are fewer: {done}")
     run.step, run.evaluated, run.last_good = state["step"], state["evaluated"], str(path)
     run.net.load_state_dict(state["net"])
     if run.averaged is not None:
@@ -50,7 +53,7 @@ def continue_(run: Training) -> None:
         run.sandwich.scaler.load_state_dict(state["scaler"])
     run.enter_phase()
     if state["sampler_of"] == _sampler_of(run):
-        run.sampler.load_state(state["sampler"])
+        run.members.load_state(state["sampler"])
 
 
 def _state(run: Training) -> dict[str, Any]:
@@ -63,7 +66,7 @@ def _state(run: Training) -> dict[str, Any]:
         "averaged": averaged and {"net": averaged.net.state_dict(), "updates": averaged.updates},
         "optimizer": run.optimizer.state_dict(),
         "scaler": run.sandwich.scaler.state_dict(),
-        "sampler": run.sampler.state(),
+        "sampler": run.members.state(),
         "sampler_of": _sampler_of(run),
     }
 
@@ -71,7 +74,7 @@ def _state(run: Training) -> dict[str, Any]:
 def _sampler_of(run: Training) -> str:
     """What a sampler's memory is good for: another phase, or another way of sampling, starts without."""
     step = run.config.step
-    return f"{step.sampling} {step.strata} {step.bank} from epoch {run.phase.start}"
+    return f"{step.sampling} {step.strata} {step.bank} {step.resolution} from epoch {run.phase.start}"
 
 
 def _written_for(run: Training) -> dict[str, str]:

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from supernet import NetSpec, SpecError, Supernet, load_space, load_spec
+from supernet import SpecError, Supernet, WeightsError, load_space, load_spec
 from supernet.options import Size
 
 from .averaging import Averaged
 from .compiling import make_runner
 from .config import RunConfig
 from .data import Mixer, open_data
+from .members import Members
 from .optimization import make_optimizer, make_schedule
 from .phases import Phase, phase_at, phases, sort_everything
 from .precision import set_up
 from .processes import Processes
 from .randomness import Purpose, seed_from
-from .sampling import Sampler, make_sampler
-from .step import LARGEST, SAMPLED, SMALLEST, Member, Outcome, Sandwich
+from .run_folder import has_checkpoints
+from .step import Member, Outcome, Sandwich
 from .teacher import make_teacher
 
 
@@ -41,8 +40,8 @@ class Training:
         self.space = space.with_(num_classes=self.data.num_classes)
         torch.manual_seed(seed_from(config.seed, Purpose.WEIGHTS))
         self.net = Supernet(self.space, norm_per_width=config.norm == "per_width", sync_norm=config.sync_norm)
-        if config.init:
-            self.net.load_member(config.init, self._init_spec())
+        if config.init and not has_checkpoints(out):  # afterwards, they hold what came of it
+            self._init_from(config.init)
         self.precision.place_net(self.net)
         self.averaged = Averaged(self.net, config.ema) if config.ema is not None else None
         if self.averaged is not None:
@@ -63,13 +62,13 @@ class Training:
             config.optimizer,
             self.precision,
             us,
-            make_teacher(config.step.teacher, config.augment, self.space, self.precision),
+            make_teacher(config.step, config.augment, self.space, self.precision),
             make_runner(self.net, config.precision.compile),
         )
         self.mixer = Mixer(config.augment, self.data.num_classes, config.step.label_smoothing)
         self.phases = phases(self.space, config.phases)
         self.phase: Phase = self.phases[0]
-        self.sampler: Sampler = make_sampler(self.phase.space, config.step)
+        self.members = Members(self.phase.space, config.step, config.seed)
         self.step = 0
         self.evaluated = True
         """Whether the evaluation that is due at this step, if any, was made."""
@@ -91,56 +90,34 @@ class Training:
     def enter_phase(self) -> None:
         phase = phase_at(self.phases, self.epoch)
         if phase is not self.phase:
-            self.phase, self.sampler = phase, make_sampler(phase.space, self.config.step)
+            self.phase, self.members = phase, Members(phase.space, self.config.step, self.config.seed)
 
     def sort_if_due(self) -> None:
         """Before the first step of a phase that begins with sorted channels."""
         if self.phase.sort and self.step == self.phase.start * self.steps_per_epoch:
             sort_everything(self.net, None if self.averaged is None else self.averaged.net, self.optimizer)
 
-    def members(self) -> list[Member]:
-        """Those of the next step, the same on all processes: what is drawn follows from the seed and the step."""
-        step, space = self.config.step, self.phase.space
-        rng = random.Random(f"{self.config.seed} members {self.step}")
-        members = [Member(LARGEST, space.largest())] if step.largest else []
-        if step.smallest and (not step.largest or space.smallest() != space.largest()):
-            members.append(Member(SMALLEST, space.smallest()))
-        for _ in range(4):  # a network twice teaches nothing new; a phase may not have as many as are wanted
-            missing = step.sampled - sum(member.role == SAMPLED for member in members)
-            if not missing:
-                break
-            for spec in self.sampler.sample(rng, missing, self.step / self.total_steps):
-                members += [Member(SAMPLED, spec)] if spec not in {member.spec for member in members} else []
-        if step.resolution == "batch":
-            resolution = self._batch_resolution(self.step)
-            members = [Member(member.role, member.spec.with_(resolution=resolution)) for member in members]
-        return members
-
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Images and soft targets from the next step to the end of its epoch."""
-        accumulate, largest, epoch = self.config.optimizer.accumulate, self.phase.space.largest().size, self.epoch
+        accumulate, epoch = self.config.optimizer.accumulate, self.epoch
         first = epoch * self.steps_per_epoch
 
         def size_of(part: int) -> Size:
-            if self.config.step.resolution == "each":
-                return largest
-            resolution = self._batch_resolution(first + part // accumulate)
-            return (resolution, resolution) if isinstance(resolution, int) else resolution
+            return self.members.size(first + part // accumulate)
 
         start = (self.step - first) * accumulate
         for number, (images, labels) in enumerate(self.data.train_batches(epoch, start, size_of), start):
             images = images.to(self.us.device, non_blocking=True)
             yield self.mixer(images, labels, (self.config.seed, epoch, number, self.us.rank))
 
-    def _batch_resolution(self, step: int) -> Any:
-        resolutions = self.phase.space.resolutions
-        return resolutions[seed_from(self.config.seed, step, Purpose.RESOLUTION) % len(resolutions)]
-
-    def _init_spec(self) -> NetSpec | None:
-        if not self.config.init_spec:
-            return None
-        spec = load_spec(self.config.init_spec)
-        return spec.with_(num_classes=self.space.num_classes, in_chans=self.space.in_chans)
+    def _init_from(self, checkpoint: str) -> None:
+        spec = load_spec(self.config.init_spec) if self.config.init_spec else None
+        if spec is not None:
+            spec = spec.with_(num_classes=self.space.num_classes, in_chans=self.space.in_chans)
+        try:
+            self.net.load_member(checkpoint, spec)
+        except WeightsError as error:
+            raise SpecError("init", str(error)) from None
 
     def about(self) -> str:
         at = f"continued after step {self.step:,}" if self.step else "started"

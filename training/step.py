@@ -24,6 +24,9 @@ from .teacher import Teacher
 
 LARGEST, SMALLEST, SAMPLED = "largest", "smallest", "sampled"
 
+SMALLEST_SCALE = 2.0**-14
+"""Of losses in fp16: where even this overflows, no step will ever be made."""
+
 
 @dataclass(frozen=True)
 class Member:
@@ -92,9 +95,10 @@ class Sandwich:
 
             losses += self._accumulate(members, images, targets, parts, move)
         self._exchange(first, second, mutual=conflict == "attention")
-        # A scaler skips steps whose gradient overflowed, and goes on with a smaller scale.
-        finite = torch.isfinite(self.net.gradients.sum()) if not self.scaler.is_enabled() else torch.tensor(True)
+        finite = torch.isfinite(self.net.gradients.sum())
         self._move()
+        if self.scaler.is_enabled():  # it skips steps whose gradient overflowed, and goes on with a smaller scale
+            finite = torch.tensor(self.scaler.get_scale() > SMALLEST_SCALE)
         return Outcome(losses, finite)
 
     def _accumulate(

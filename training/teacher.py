@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from supernet import Space
-from supernet.values import SpecError, first_line, show
+from supernet import Space, WeightsError
+from supernet.values import SpecError, first_line, printable, show
+from supernet.weights.files import read_state
 
-from .config import AugmentConfig, TeacherConfig
+from .config import AugmentConfig, StepConfig, TeacherConfig
 from .losses import soft_cross_entropy, soft_labels
 from .precision import Precision
 
@@ -48,16 +51,15 @@ class Teacher:
         return (1 - share) * soft_cross_entropy(from_labels, targets) + share * taught
 
 
-def make_teacher(
-    config: TeacherConfig | None, augment: AugmentConfig, space: Space, precision: Precision
-) -> Teacher | None:
+def make_teacher(step: StepConfig, augment: AugmentConfig, space: Space, precision: Precision) -> Teacher | None:
+    config = step.teacher
     if config is None:
         return None
     import timm
 
     if not timm.is_model(config.model):
-        near = ", ".join(timm.list_models(f"*{config.model.split('_')[0]}*")[:5]) or "see timm.list_models()"
-        raise SpecError("step.teacher.model", f"{config.model!r} is not a model of timm's; near are {near}")
+        near = ", ".join(difflib.get_close_matches(config.model, timm.list_models(), n=5)) or "see timm.list_models()"
+        raise SpecError("step.teacher.model", f"{config.model!r} is not a model of timm's; {near}")
     known = timm.get_pretrained_cfg(config.model)
     if not config.weights and known is not None and known.num_classes != space.num_classes:
         raise SpecError(
@@ -67,22 +69,21 @@ def make_teacher(
         )
     try:
         net = timm.create_model(
-            config.model,
-            pretrained=not config.weights,
-            checkpoint_path=config.weights,
-            num_classes=space.num_classes,
-            in_chans=space.in_chans,
+            config.model, pretrained=not config.weights, num_classes=space.num_classes, in_chans=space.in_chans
         )
     except (RuntimeError, OSError, ValueError) as error:
-        where = "step.teacher.weights" if config.weights else "step.teacher.model"
-        raise SpecError(where, f"the teacher's weights can't be loaded: {first_line(error)}") from None
+        raise SpecError("step.teacher.model", f"the teacher's weights can't be had: {first_line(error)}") from None
+    if config.weights:
+        _load(net, config.weights)
     change = None
     if not config.weights and space.in_chans == 3:  # a checkpoint of the user's own was trained on images as they are
         change = colour_change((augment.mean, augment.std), (net.pretrained_cfg["mean"], net.pretrained_cfg["std"]))
     if change is not None:
         change = (change[0].to(precision.device), change[1].to(precision.device))
     teacher = Teacher(precision.place_net(net), config, change)
-    _try(teacher, space, precision)
+    # With `each`, members take the image of the largest size and make it smaller for themselves.
+    resolutions = space.resolutions if step.resolution == "batch" else (space.largest().resolution,)
+    _try(teacher, resolutions, space.in_chans, precision)
     return teacher
 
 
@@ -96,12 +97,22 @@ def colour_change(ours: tuple[Colours, Colours], theirs: tuple[Colours, Colours]
     return std / their_std, (mean - their_mean) / their_std
 
 
-def _try(teacher: Teacher, space: Space, precision: Precision) -> None:
+def _load(net: nn.Module, path: str) -> None:
+    try:
+        net.load_state_dict(read_state(path)[0])
+    except WeightsError as error:
+        raise SpecError("step.teacher.weights", str(error)) from None
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise SpecError("step.teacher.weights", f"{printable(path)} is not of this teacher: {reason}") from None
+
+
+def _try(teacher: Teacher, resolutions: Iterable[Any], in_chans: int, precision: Precision) -> None:
     """Some networks take images of one size only: known now, not at the first step."""
-    for resolution in space.resolutions:
+    for resolution in resolutions:
         size = resolution if isinstance(resolution, tuple) else (resolution, resolution)
         try:
-            teacher.scores(precision.place(torch.zeros(1, space.in_chans, *size)), precision)
+            teacher.scores(precision.place(torch.zeros(1, in_chans, *size)), precision)
         except (RuntimeError, AssertionError, ValueError) as error:
             reason = f"{teacher.config.model!r} can't take images of {show(resolution)} pixels: {first_line(error)}"
             raise SpecError("step.teacher.model", reason) from None

@@ -204,8 +204,8 @@ def _set(code: list[int], gene: int | None, value: int) -> None:
 
 def _index(path: str, value: Any, values: Sequence[Any]) -> int:
     if value not in values:
-        known = ", ".join(map(str, values)) or "nothing"
-        raise SpecError(path, f"{show(value)} is not one of {known}, as in the space")
+        known = f"one of {', '.join(map(str, values))}" if len(values) > 1 else str(*values) or "there"
+        raise SpecError(path, f"{show(value)} is not {known}, as in the space")
     return values.index(value)
 
 

@@ -89,7 +89,9 @@ class Data:
         if not self.steps_per_epoch:
             beside = f" on each of {world} processes" if world > 1 else ""
             raise SpecError(
-                "data.batch_size", f"{config.batch_size:,}{beside} is more than the {self.num_train:,} training images"
+                "data.batch_size",
+                f"{config.batch_size:,}{beside} is more than the {self.num_train:,} training images"
+                + (f" that data.held_out leaves, {config.held_out:,}" if config.held_out else ""),
             )
         self._workers = 0 if config.source == "digits" else config.workers  # to start them takes longer than digits do
         self._unreadable = Unreadable(config.unreadable_limit)
