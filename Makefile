@@ -1,10 +1,10 @@
 # The commands of a contributor: see CONTRIBUTING.md. The environment is made once, and again when a requirement changes.
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := supernet training tests bench
+PACKAGES := supernet training deploy latency_lut tests bench
 SCRIPTS := train_supernet.py
 
-.PHONY: help setup test lint format quick bench-networks bench-supernet clean
+.PHONY: help setup test lint format quick bench-networks bench-supernet bench-latency bench-estimate check-swift clean
 
 help:
 	@echo "make setup           the environment in .venv (about 6 GB, a minute or two)"
@@ -13,6 +13,9 @@ help:
 	@echo "make format          put the code into its form"
 	@echo "make bench-networks  speed of our networks beside timm's"
 	@echo "make bench-supernet  what a supernet costs beside static networks (about 45 minutes)"
+	@echo "make bench-latency   a latency table of this computer, and how well it predicts (about 20 minutes)"
+	@echo "make bench-estimate  how far the estimate for iPhones is from published figures (a minute)"
+	@echo "make check-swift     build and test the phone's part, with a Swift of its own (fetches 550 MB once)"
 
 setup: .venv/.made
 
@@ -25,8 +28,9 @@ setup: .venv/.made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
+# Two processes with a thread each: most tests are too small for more.
 test: lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 quick: .venv/.made
 	$(BIN)/python -m pytest -m "not slow"
@@ -46,6 +50,15 @@ bench-networks: .venv/.made
 
 bench-supernet: .venv/.made
 	$(BIN)/python bench/supernet.py
+
+bench-latency: .venv/.made
+	$(BIN)/python bench/latency.py
+
+bench-estimate: .venv/.made
+	$(BIN)/python bench/estimate.py
+
+check-swift:
+	latency_lut/ios/check.sh
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

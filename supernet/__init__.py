@@ -2,7 +2,7 @@
 
 from .counting import Count, count
 from .elastic import Subnet, Supernet, sort_channels
-from .fusing import fuse
+from .fusing import fuse, fuse_part
 from .network import Network, build, set_drop_path
 from .options import Cost
 from .reading import format_spec, load_spec, parse_spec, published_names, save_spec
@@ -30,6 +30,7 @@ __all__ = [
     "format_space",
     "format_spec",
     "fuse",
+    "fuse_part",
     "load_space",
     "load_spec",
     "load_weights",

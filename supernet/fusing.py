@@ -8,12 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .heads import Classifier, NormedLinear
+from .heads import Classifier, NormedLinear, PooledClassifier
 from .layers import Branch, ConvNorm
 from .network import Network, plain_network
 
 
-@torch.no_grad()
 def fuse(net: nn.Module) -> Network:
     """A copy in eval mode with the same scores and fewer layers.
 
@@ -22,16 +21,33 @@ def fuse(net: nn.Module) -> Network:
     classifier, so that EfficientFormerV2's last feature map comes without it; two classifiers into one. The copy can't
     be trained further and has no names in timm.
     """
-    net = copy.deepcopy(plain_network(net)).eval()
-    for module in net.modules():
+    fused = fuse_part(plain_network(net))
+    assert isinstance(fused, Network)
+    return fused
+
+
+@torch.no_grad()
+def fuse_part(part: nn.Module) -> nn.Module:
+    """The same for a block, a stem, a head, a chain of them: any module that has our layers in it.
+
+    The final norm of a network is folded where it stands as in a network: a module that has it as `norm` and the head
+    as `head`.
+    """
+    holder = nn.Sequential(copy.deepcopy(part)).eval()  # the part itself may be what is folded
+    for module in holder.modules():
         if isinstance(module, ConvNorm):
             _fold_norm(module)
-    for module in list(net.modules()):
+    for module in list(holder.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, Branch) and _is_residual_conv(child):
                 setattr(module, name, _fold_identity(child))
-    _fold_head(net)
-    return net
+            elif isinstance(child, Classifier):
+                setattr(module, name, _as_one_linear(child))
+    for module in holder.modules():
+        norm, head = getattr(module, "norm", None), getattr(module, "head", None)
+        if isinstance(norm, nn.Module) and isinstance(head, PooledClassifier):
+            module.norm = _fold_final_norm(norm, head)
+    return holder[0]
 
 
 def is_batch_norm(norm: nn.Module) -> bool:
@@ -84,20 +100,23 @@ def _fold_identity(branch: Branch) -> nn.Conv2d:
     return conv
 
 
-def _fold_head(net: Network) -> None:
-    classifier = net.head.classifier
-    if not isinstance(classifier, Classifier):
-        return
+def _as_one_linear(classifier: Classifier) -> nn.Linear:
     first = _as_linear(classifier.first)
     if classifier.second is not None:
         second = _as_linear(classifier.second)
         first.weight.add_(second.weight).div_(2)
         first.bias.add_(second.bias).div_(2)
-    # Pooling between norm and classifier changes nothing, as both are linear.
-    if net.head.pool and is_batch_norm(net.norm) and isinstance(net.head.after, nn.Identity):
-        _fold_before(net.norm, first)
-        net.norm = nn.Identity()
-    net.head.classifier = first
+    return first
+
+
+def _fold_final_norm(norm: nn.Module, head: PooledClassifier) -> nn.Module:
+    """What remains of the norm: pooling between it and the classifier changes nothing, as both are linear."""
+    layers = (head.before, head.after)
+    straight = head.pool and all(isinstance(layer, nn.Identity) for layer in layers)
+    if not (straight and isinstance(head.classifier, nn.Linear) and is_batch_norm(norm)):
+        return norm
+    _fold_before(norm, head.classifier)
+    return nn.Identity()
 
 
 def _as_linear(layer: nn.Module) -> nn.Linear:

@@ -14,7 +14,15 @@ from supernet.space.choices import DIMENSIONS, Open
 from supernet.space.drawing import draw_space
 
 ROOT = Path(__file__).parent.parent
-MANUALS = ("README.md", "CONTRIBUTING.md", "docs/networks.md", "docs/spaces.md", "docs/results.md", "docs/training.md")
+MANUALS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/networks.md",
+    "docs/spaces.md",
+    "docs/results.md",
+    "docs/training.md",
+    "docs/latency.md",
+)
 
 
 def fenced(manual, language):

@@ -4,12 +4,14 @@ import random
 
 import pytest
 import torch
+from exported_parts import part_names, parts
 from filling import images, lived_in
 from random_specs import random_spec
 from timm.layers import BatchNormAct2d, freeze_batch_norm_2d
 from torch import nn
 
-from supernet import build, fuse, load_spec
+from supernet import build, fuse, fuse_part, load_spec
+from supernet.heads import Classifier, NormedLinear
 
 ONE_A_FAMILY = (
     "efficientformer_l1",
@@ -41,6 +43,33 @@ def test_random(seed):
     x = torch.randn(2, spec.in_chans, *spec.size, dtype=torch.float64)
     before = net(x)
     assert (fuse(net)(x) - before).abs().max() <= 1e-9 * max(1.0, float(before.abs().max()))
+
+
+@pytest.mark.parametrize("name", part_names())
+@torch.no_grad()
+def test_parts(name):
+    module, shape = parts()[name]
+    module, x = module.double(), torch.randn(2, *shape[1:], dtype=torch.float64)
+    before = module(x)
+    fused = fuse_part(module)
+    assert (fused(x) - before).abs().max() <= 1e-9 * before.abs().max()
+    assert torch.equal(module(x), before), "the part itself must stay as it was"
+    norms = [one for one in fused.modules() if isinstance(one, nn.BatchNorm2d | nn.BatchNorm1d)]
+    assert len(norms) == ("without classifier" in name), "without a classifier, a final norm has no layer to go into"
+    assert not any(isinstance(one, Classifier | NormedLinear) for one in fused.modules())
+
+
+@torch.no_grad()
+def test_chain_of_parts():
+    made = parts()
+    names = ("stem convs, relu", "modulation", "inception", "downsample attention")
+    chain = nn.Sequential(*(made[name][0] for name in names)).train()
+    x = torch.randn(1, 3, 24, 32)
+    fused = fuse_part(chain)
+    assert chain.training
+    assert not fused.training
+    assert torch.allclose(fused(x), chain.eval()(x), atol=1e-4)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in fused.modules())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,125 @@
+"""What all exports begin with: a module in evaluation mode, seen once with an image of the one shape it will take."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.metadata
+import itertools
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from supernet.values import first_line, printable, show
+
+from .errors import ExportError
+from .files import content_bytes, content_hash
+
+INPUT, OUTPUT = "x", "y"
+"""The names of input and output in every file."""
+SPEC_KEY, VERSION_KEY = "slimformer.spec", "slimformer.version"
+Shape = tuple[int, ...]
+_SHAPE: Any = Tensor.shape.__get__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """`num_ops` counts operations, not constants. `cpu_s` is the processor time of the whole export."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    num_ops: int
+    shape_in: Shape
+    shape_out: Shape
+    cpu_s: float
+
+    @classmethod
+    def of(cls, path: Path, num_ops: int, shape_in: Shape, shape_out: Shape, cpu_s: float) -> ExportReport:
+        return cls(path, content_hash(path), content_bytes(path), num_ops, shape_in, shape_out, cpu_s)
+
+
+def checked_shape(shape: Any) -> Shape:
+    """Batch, channels, height, width."""
+    sizes = tuple(shape)
+    if len(sizes) != 4 or not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise ExportError(f"the shape {show(sizes)} is not (batch, channels, height, width)")
+    return sizes
+
+
+def checked_path(path: str | Path, suffix: str) -> Path:
+    path = Path(path)
+    if path.suffix != suffix:
+        raise ExportError(f"{printable(str(path))}: the name must end in {suffix}")
+    return path
+
+
+@contextlib.contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """In evaluation mode without gradients; afterwards each part is in the mode it was in."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+def trace(module: nn.Module, shape: Shape) -> tuple[Any, Shape]:
+    """The traced module and the shape of what it gives."""
+    for name, tensor in itertools.chain(module.named_parameters(), module.named_buffers()):
+        if tensor.device.type != "cpu" or (tensor.is_floating_point() and tensor.dtype != torch.float32):
+            raise ExportError(f"{name} is {tensor.dtype} on {tensor.device}; an export takes float32 on the CPU")
+    example = torch.zeros(shape)
+    with evaluating(module), silence():
+        try:
+            output = module(example)
+            with _PlainSizes():
+                traced = torch.jit.trace(module, example, check_trace=False)
+        except Exception as error:  # whatever a module does with an image that doesn't fit
+            raise ExportError(f"the module can't take an input of {_in_words(shape)}: {first_line(error)}") from error
+    if not isinstance(output, Tensor):
+        raise ExportError(f"the module gives {type(output).__name__}; a file gives a single tensor")
+    return traced, tuple(output.shape)
+
+
+class _PlainSizes(TorchFunctionMode):
+    """While tracing, sizes are plain numbers: all that follows from the one shape becomes a constant of the graph."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func == _SHAPE:
+            return torch.Size(map(int, func(*args)))
+        return func(*args, **(kwargs or {}))
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """Without the warnings of tracing: of shapes that become constants, which is what is wanted, and of deprecation."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def metadata(spec_text: str | None) -> dict[str, str]:
+    """What every file says of itself."""
+    return {VERSION_KEY: _version()} | ({} if spec_text is None else {SPEC_KEY: spec_text})
+
+
+@functools.cache
+def _version() -> str:
+    try:
+        return importlib.metadata.version("slimformer")
+    except importlib.metadata.PackageNotFoundError:
+        return "checkout"
+
+
+def _in_words(shape: Shape) -> str:
+    return " x ".join(map(str, shape))

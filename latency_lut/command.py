@@ -1,0 +1,154 @@
+"""What `python -m latency_lut` does, command by command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from supernet import Space, SpecError, load_space
+
+from .devices.base import Device
+from .exporting import export, file_of, manifest
+from .items import Item
+from .measuring import measure
+from .plan import Plan, estimated_hours, load_plan, make_plan, naive_number, save_plan
+from .protocol import Protocol
+from .table.store import Store
+
+TOOL = "latency_lut 1"
+
+
+def plan_command(args: argparse.Namespace) -> None:
+    spaces = [_space(name, args.resolution) for name in args.spaces]
+    plan = make_plan(spaces, args.networks, args.unseen, args.seed)
+    folder: Path = args.out
+    if (folder / "plan.json").exists():
+        plan = load_plan(folder).merged(plan)
+    save_plan(plan, folder)
+    units = len({item.text for item in plan.chains})
+    naive = naive_number(spaces)
+    print(f"{units:,} units of {', '.join(plan.spaces)}, in {len(plan.chains):,} chains; {len(plan.networks)} networks")
+    print(f"{len(plan.chains) / naive:.1%} of the {naive:,} chains of a plan that measures every slot by itself")
+    for name, speed, load_s in (("this computer, one thread", 1e10, 0.05), ("an iPhone", 5e11, 1.5)):
+        hours = estimated_hours(plan, Protocol(), speed, load_s)
+        print(f"about {_duration(hours)} on {name}")
+    print(f"next: python -m latency_lut export {folder} --to onnx")
+
+
+def export_command(args: argparse.Namespace) -> None:
+    plan = load_plan(args.plan)
+    options = {"target": args.target} if args.to == "coreml" and args.target else {}
+    failed = export(plan.items, args.plan, args.to, args.jobs, options, _progress("export"))
+    _finish_progress()
+    rows = manifest(args.plan, args.to)
+    print(
+        f"{sum('sha256' in row for row in rows.values()):,} of {len(plan.items):,} items are in {args.plan / args.to}"
+    )
+    for id_, reason in failed.items():
+        print(f"failed: {rows[id_].get('what', id_)}: {reason}", file=sys.stderr)
+    if failed:
+        raise SpecError("export", f"{len(failed)} items failed; the same command tries them again")
+
+
+def measure_command(args: argparse.Namespace) -> None:
+    if args.device == "iphone":
+        from .phone_commands import measure_on_phone_command
+
+        measure_on_phone_command(args)
+        return
+    plan = load_plan(args.plan)
+    device = make_device(args)
+    protocol = protocol_of(args.protocol, Protocol())
+    find = _finder(args.plan, device, plan)
+    with Store(args.table, create=True) as store:
+        collection = measure(plan.items, plan.anchor, device, store, protocol, find, TOOL, _progress("measure"))
+        _finish_progress()
+        failures = store.failures(collection)
+        states = [state for *_, state in store.rounds(collection) if state != "repeated"]
+    print(f"{len(plan.items) - len(failures):,} items in {len(states)} rounds on {collection}; in {args.table}")
+    if "drifted" in states:
+        print(f"{states.count('drifted')} rounds kept although the anchor drifted by more than {protocol.drift:.0%}")
+    for item, reason in failures.items():
+        print(f"failed: {item}: {reason}", file=sys.stderr)
+
+
+def make_device(args: argparse.Namespace) -> Device:
+    if args.device == "onnxruntime":
+        from .devices.onnx_host import OnnxHost
+
+        return OnnxHost(args.threads, args.optimization)
+    if args.device == "torch":
+        from .devices.torch_host import TorchHost
+
+        return TorchHost(args.threads, args.mode, "cpu")
+    if args.device == "cuda":
+        from .devices.torch_host import TorchHost
+
+        return TorchHost(args.threads, args.mode, "cuda")
+    raise SpecError("--device", f"{args.device!r} is not one of onnxruntime, torch, cuda, iphone")
+
+
+def _finder(folder: Path, device: Device, plan: Plan) -> Callable[[Item], Path | None]:
+    """Where an item's file lies; all must be there before anything is measured."""
+    form = device.form
+    if form is None:
+        return lambda item: None
+    missing = [item for item in plan.items if not file_of(folder, form, item).exists()]
+    if missing:
+        raise SpecError(
+            str(folder),
+            f"{len(missing):,} of {len(plan.items):,} items are not exported: "
+            f"`python -m latency_lut export {folder} --to {form}` does it",
+        )
+    return lambda item: file_of(folder, form, item)
+
+
+def _space(name: str, resolution: int | None) -> Space:
+    space = load_space(name)
+    return space if resolution is None else space.with_(resolutions=(resolution,))
+
+
+def protocol_of(settings: list[str], usual: Protocol) -> Protocol:
+    fields = msgspec.to_builtins(usual)
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or name not in Protocol.__struct_fields__:
+            known = ", ".join(Protocol.__struct_fields__)
+            raise SpecError("--protocol", f"{setting!r} is not NAME=VALUE with one of {known}")
+        try:
+            fields[name] = float(value) if "." in value or "e" in value else int(value)
+        except ValueError:
+            raise SpecError(f"--protocol {name}", f"{value!r} is no number") from None
+    return Protocol(**fields)
+
+
+def _duration(hours: float) -> str:
+    minutes = max(1, round(60 * hours))
+    return f"{hours:.1f} hours" if hours >= 2 else f"{minutes} minute{'s' * (minutes > 1)}"
+
+
+def _progress(what: str) -> Callable[[int, int, str], None]:
+    """One line that is written over, on a terminal; else a line now and then."""
+    began, last = time.monotonic(), [0.0]
+    is_terminal = sys.stderr.isatty()
+
+    def show(done: int, total: int, item: str) -> None:
+        now = time.monotonic()
+        if now - last[0] < (0.1 if is_terminal else 30) and done != total:
+            return
+        last[0] = now
+        left = (now - began) / done * (total - done) if done else 0
+        text = f"{what} {done:,}/{total:,}  {left / 60:.1f} min left  {item}"[:118]
+        print(f"\r{text:<118}" if is_terminal else text, end="" if is_terminal else "\n", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _finish_progress() -> None:
+    if sys.stderr.isatty():
+        print(file=sys.stderr)

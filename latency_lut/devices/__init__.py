@@ -1,0 +1,1 @@
+"""Where networks are measured: one file a runtime."""

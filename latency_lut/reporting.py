@@ -1,0 +1,151 @@
+"""What a person reads of a table: what it holds, how well it predicts, what a network takes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from supernet import load_spec
+from supernet.values import SpecError, printable
+
+from .fitting import LEAST, Fit, fit
+from .lookup import LatencyTable
+from .table.store import Store, TableError
+
+
+def show_command(args: argparse.Namespace) -> None:
+    with Store(args.table) as store:
+        for one in store.collections():
+            rounds = Counter(state for *_, state in store.rounds(one))
+            items = store.items(one)
+            chains = len({item.text for item in items.values() if item.copies})
+            networks = sum(not item.copies for item in items.values())
+            print(f"{one.id}: {one}")
+            print(
+                f"   {chains:,} units, {networks} networks, rounds: {_words(rounds)}; {len(store.failures(one))} failed"
+            )
+    if args.device is not None or args.plot is not None:
+        table = LatencyTable(args.table, args.device)
+        _print_units(table)
+        if args.plot is not None:
+            from .plots import draw_units
+
+            draw_units(table, args.plot)
+            print(f"drawn in {printable(str(args.plot))}")
+
+
+def _words(counter: Counter[str]) -> str:
+    return ", ".join(f"{number} {word}" for word, number in sorted(counter.items())) or "none"
+
+
+def _print_units(table: LatencyTable) -> None:
+    from .units import read_key
+
+    by_kind: dict[str, list[float]] = defaultdict(list)
+    for key, latency in table.latencies.slopes.items():
+        by_kind[read_key(key).kind].append(latency.ms)
+    print(f"\n{'kind':<28}{'units':>7}{'min ms':>10}{'median':>10}{'max':>10}")
+    for kind, found in sorted(by_kind.items()):
+        print(f"{kind:<28}{len(found):>7}{min(found):>10.3f}{np.median(found):>10.3f}{max(found):>10.3f}")
+
+
+def validation(table: LatencyTable, held_out: int) -> tuple[Fit, list[dict[str, Any]]]:
+    """The fit, and for each network what was measured and predicted. Without held-out ones, those of the fit are
+    predicted each from the others."""
+    known = []
+    networks = table.latencies.networks
+    for item in sorted(networks, key=lambda item: table.latencies.number_of[item]):
+        try:
+            known.append((item, table.parts_ms(item.spec), networks[item]))
+        except TableError:
+            continue
+    if len(known) - max(held_out, 1) < LEAST:
+        raise TableError(f"{table.path}: {len(known)} networks with known units are too few to validate")
+    rows = []
+    if held_out:
+        model = fit([parts for _, parts, _ in known[:-held_out]], [latency.ms for _, _, latency in known[:-held_out]])
+        tested = [(one, model) for one in known[-held_out:]]
+    else:
+        model = table.fit
+        tested = []
+        for index, one in enumerate(known):
+            others = known[:index] + known[index + 1 :]
+            tested.append((one, fit([parts for _, parts, _ in others], [latency.ms for _, _, latency in others])))
+    for (item, parts, latency), used in tested:
+        predicted = used.latency_ms(parts)
+        rows.append(
+            {
+                "network": item.id,
+                "measured_ms": latency.ms,
+                "predicted_ms": predicted,
+                "sum_ms": sum(parts.values()),
+                "error": predicted / latency.ms - 1,
+            }
+        )
+    return model, rows
+
+
+def validate_command(args: argparse.Namespace) -> None:
+    table = LatencyTable(args.table, args.device)
+    model, rows = validation(table, args.held_out)
+    summary = summarise(rows)
+    about = {"device": str(table.collection), "held_out": args.held_out or "one at a time", **summary}
+    if args.json:
+        print(
+            json.dumps(
+                about | {"offset_ms": model.offset_ms, "factor": model.factor, "corrections": dict(model.corrections)}
+            )
+        )
+    else:
+        print(f"{table.collection}")
+        corrections = ", ".join(f"{kind} {value:+.3f}" for kind, value in model.corrections.items()) or "none"
+        print(f"latency = {model.offset_ms:.3f} ms + {model.factor:.3f} x sum; corrections by kind: {corrections}")
+        print(f"{len(rows)} networks, " + ("held out" if args.held_out else "each predicted from the others") + ":")
+        shares = ", ".join(f"within {limit} %: {summary[f'within_{limit}']:.1%}" for limit in (5, 10))
+        print(f"  mean error {summary['mape']:.2%}, {shares}, worst {summary['worst']:.1%}")
+        print(f"  Spearman {summary['spearman']:.4f}; the bare sum is off by {summary['sum_mape']:.2%}")
+    if args.plot is not None:
+        from .plots import draw_validation
+
+        draw_validation(rows, str(table.collection), args.plot)
+        print(f"drawn in {printable(str(args.plot))}")
+
+
+def summarise(rows: list[dict[str, Any]]) -> dict[str, float]:
+    from scipy import stats
+
+    errors = np.abs([row["error"] for row in rows])
+    measured, predicted, sums = (
+        np.array([row[name] for row in rows]) for name in ("measured_ms", "predicted_ms", "sum_ms")
+    )
+    return {
+        "networks": len(rows),
+        "mape": float(errors.mean()),
+        "worst": float(errors.max()),
+        "within_5": float((errors <= 0.05).mean()),
+        "within_10": float((errors <= 0.1).mean()),
+        "spearman": float(stats.spearmanr(measured, predicted).statistic),
+        "sum_mape": float(np.abs(sums / measured - 1).mean()),
+    }
+
+
+def latency_command(args: argparse.Namespace) -> None:
+    table = LatencyTable(args.table, args.device)
+    for name in args.specs:
+        spec = load_spec(name)
+        try:
+            spec = spec if args.resolution is None else spec.with_(resolution=args.resolution)
+        except SpecError as error:
+            raise error.under(printable(Path(name).stem)) from None
+        ms, low, high = table.latency_ms(spec)
+        if args.json:
+            print(
+                json.dumps({"spec": name, "ms": ms, "low_ms": low, "high_ms": high, "device": table.collection.device})
+            )
+        else:
+            print(f"{printable(name)}: {ms:.3f} ms ({low:.3f} to {high:.3f}) on {table.collection}")

@@ -1,0 +1,182 @@
+"""Tables as files that other programs read, tables put together, and two devices side by side."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from supernet.values import SpecError, first_line, printable, show
+
+from ..items import Item
+from ..protocol import Burst, Protocol
+from ..units import read_key
+from .latencies import Latencies
+from .store import Collection, Store, TableError
+
+_COLUMNS = {
+    "device": str,
+    "protocol": str,
+    "copies": int,
+    "text": str,
+    "round": int,
+    "attempt": int,
+    "round_state": str,
+    "anchor_first_ms": float,
+    "anchor_last_ms": float,
+    "median_ms": float,
+    "low_ms": float,
+    "high_ms": float,
+    "runs": int,
+    "contention": float,
+    "measured": str,
+}
+_OPTIONAL = ("round_state", "anchor_first_ms", "anchor_last_ms", "contention")
+_QUERY = (
+    "SELECT c.device, c.protocol, i.copies, i.text, b.round, b.attempt, r.state, r.anchor_first_ms, r.anchor_last_ms,"
+    " b.median_ms, b.low_ms, b.high_ms, b.runs, b.contention, b.measured"
+    " FROM bursts b JOIN collections c ON c.id = b.collection JOIN items i ON i.number = b.item"
+    " LEFT JOIN rounds r ON r.collection = b.collection AND r.round = b.round AND r.attempt = b.attempt"
+    " ORDER BY c.id, b.round, b.attempt, i.number"
+)
+
+
+def rows(store: Store) -> Iterator[dict[str, Any]]:
+    """One for each burst, with all that it belongs to."""
+    for values in store.connection.execute(_QUERY):
+        yield dict(zip(_COLUMNS, values, strict=True))
+
+
+def write_rows(store: Store, path: Path) -> int:
+    """CSV, or JSON lines, by the suffix. How many rows there are."""
+    suffix = _suffix(path)
+    beside = path.with_name(path.name + ".tmp")
+    number = 0
+    with beside.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, list(_COLUMNS))
+        if suffix == ".csv":
+            table.writeheader()
+        for row in rows(store):
+            number += 1
+            if suffix == ".csv":
+                table.writerow(row)
+            else:
+                file.write(json.dumps(row) + "\n")
+    beside.replace(path)
+    return number
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The way back; SpecError names the line that can't be read."""
+    suffix, shown = _suffix(path), printable(str(path))
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            found: Iterable[Any] = csv.DictReader(file) if suffix == ".csv" else map(json.loads, file)
+            for number, row in enumerate(found, 2 if suffix == ".csv" else 1):
+                yield _checked(row, f"{shown}, line {number}")
+    except OSError as error:
+        raise SpecError(shown, f"can't be read: {error.strerror}") from None
+    except (ValueError, csv.Error) as error:
+        if isinstance(error, SpecError):
+            raise
+        raise SpecError(shown, f"is no table of this program: {first_line(error)}") from None
+
+
+def _suffix(path: Path) -> str:
+    if path.suffix not in (".csv", ".jsonl"):
+        raise SpecError(printable(path.name), "the suffix is not one of .csv, .jsonl")
+    return path.suffix
+
+
+def _checked(row: Any, where: str) -> dict[str, Any]:
+    if not isinstance(row, dict) or set(row) != set(_COLUMNS):
+        raise SpecError(where, f"its columns are not {', '.join(_COLUMNS)}")
+    found: dict[str, Any] = {}
+    for name, kind in _COLUMNS.items():
+        value = row[name]
+        if value in (None, "") and name in _OPTIONAL:
+            found[name] = None
+            continue
+        try:
+            found[name] = kind(value)
+        except (TypeError, ValueError):
+            raise SpecError(f"{where}, {name}", f"{show(value)} can't stand here") from None
+    try:
+        found["device"] = json.loads(found["device"])
+        found["protocol"] = Protocol(**json.loads(found["protocol"]))
+        if found["copies"]:
+            read_key(found["text"])
+    except (TypeError, ValueError) as error:
+        raise SpecError(where, first_line(error)) from None
+    return found
+
+
+def add_rows(store: Store, found: Iterable[dict[str, Any]], tool: str) -> int:
+    """All or nothing. What is there already stays as it is. How many rows came."""
+    found = list(found)
+    collections: dict[tuple[str, Protocol], Collection] = {}
+    with store.writing():
+        numbers = store.add_items(dict.fromkeys(Item(row["text"], row["copies"]) for row in found))
+        for row in found:
+            who = (json.dumps(row["device"]), row["protocol"])
+            if who not in collections:
+                collections[who] = store.collection(row["device"], row["protocol"], tool)
+            collection, number = collections[who], numbers[Item(row["text"], row["copies"])]
+            if row["round_state"] is not None:
+                store.begin_round(collection, row["round"], row["attempt"], row["anchor_first_ms"])
+                if row["anchor_last_ms"] is not None:
+                    last = (row["anchor_last_ms"], row["round_state"])
+                    store.end_round(collection, row["round"], row["attempt"], *last)
+            burst = Burst(*(row[name] for name in Burst._fields))
+            store.add_burst(collection, number, row["round"], row["attempt"], burst, measured=row["measured"])
+    return len(found)
+
+
+def merge(into: Store, other: Store, tool: str) -> int:
+    def plain_rows() -> Iterator[dict[str, Any]]:
+        for row in rows(other):
+            yield row | {"device": json.loads(row["device"]), "protocol": Protocol(**json.loads(row["protocol"]))}
+
+    return add_rows(into, plain_rows(), tool)
+
+
+class Ratio(NamedTuple):
+    """Second / first, over the units of a kind that both have."""
+
+    kind: str
+    units: int
+    median: float
+    low: float
+    high: float
+
+
+def compare(first: Latencies, second: Latencies) -> list[Ratio]:
+    if first.collection.device.get("dtype") != second.collection.device.get("dtype"):
+        dtypes = [str(one.collection.device.get("dtype")) for one in (first, second)]
+        raise TableError(f"{dtypes[0]} and {dtypes[1]} are not compared")
+    by_kind: dict[str, list[float]] = defaultdict(list)
+    for key, latency in first.slopes.items():
+        other = second.slopes.get(key)
+        if other is not None and latency.ms > 0:
+            by_kind[read_key(key).kind].append(other.ms / latency.ms)
+    if not by_kind:
+        raise TableError("the two have no unit in common")
+    ratios = {"all": [ratio for found in by_kind.values() for ratio in found], **dict(sorted(by_kind.items()))}
+    return [
+        Ratio(kind, len(found), *(float(np.quantile(found, share)) for share in (0.5, 0.25, 0.75)))
+        for kind, found in ratios.items()
+    ]
+
+
+def protocol_words(protocol: Protocol) -> str:
+    """What differs from the usual one."""
+    usual = Protocol()
+    fields = msgspec.to_builtins(protocol)
+    changed = [f"{name}={value:g}" for name, value in fields.items() if value != getattr(usual, name)]
+    return ", ".join(changed) or "the usual protocol"

@@ -1,0 +1,74 @@
+"""The tables of the file, and how files of older versions become files of this one."""
+
+from __future__ import annotations
+
+import sqlite3
+
+VERSION = 1
+
+CREATE = """
+CREATE TABLE collections (
+    id INTEGER PRIMARY KEY,
+    device TEXT NOT NULL,           -- JSON: what tells it from other devices
+    protocol TEXT NOT NULL,         -- JSON
+    created TEXT NOT NULL,
+    tool TEXT NOT NULL,
+    UNIQUE (device, protocol)
+);
+CREATE TABLE items (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    copies INTEGER NOT NULL,        -- 0: a whole network
+    text TEXT NOT NULL              -- the key of a unit, or a network's YAML
+);
+CREATE TABLE rounds (
+    collection INTEGER NOT NULL REFERENCES collections (id) ON DELETE CASCADE,
+    round INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    anchor_first_ms REAL NOT NULL,
+    anchor_last_ms REAL,            -- NULL: under way
+    state TEXT NOT NULL,            -- open, accepted, drifted (kept all the same), repeated (does not count)
+    PRIMARY KEY (collection, round, attempt)
+) WITHOUT ROWID;
+CREATE TABLE bursts (
+    collection INTEGER NOT NULL REFERENCES collections (id) ON DELETE CASCADE,
+    item INTEGER NOT NULL REFERENCES items (number),
+    round INTEGER NOT NULL,         -- -1: sustained
+    attempt INTEGER NOT NULL,
+    median_ms REAL NOT NULL,
+    low_ms REAL NOT NULL,
+    high_ms REAL NOT NULL,
+    runs INTEGER NOT NULL,
+    contention REAL,
+    more TEXT,                      -- JSON: what the device tells besides, such as placement and thermal state
+    measured TEXT NOT NULL,
+    PRIMARY KEY (collection, item, round, attempt)
+) WITHOUT ROWID;
+CREATE TABLE failures (
+    collection INTEGER NOT NULL REFERENCES collections (id) ON DELETE CASCADE,
+    item INTEGER NOT NULL REFERENCES items (number),
+    reason TEXT NOT NULL,
+    measured TEXT NOT NULL,
+    PRIMARY KEY (collection, item)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: dict[int, str] = {}
+"""From a version to the next one."""
+
+
+def bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """In one transaction: a file is of one version or of the next, never between."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        steps = [CREATE] if version == 0 else [MIGRATIONS[old] for old in range(version, VERSION)]
+        for step in steps:
+            for statement in step.split(";\n"):
+                if statement.strip():
+                    connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise

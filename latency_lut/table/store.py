@@ -1,0 +1,223 @@
+"""The file itself: every burst is there as soon as it was measured, once, whoever is killed and whoever else writes."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from supernet.values import SpecError, did_you_mean, first_line, printable
+
+from ..devices.base import Facts
+from ..items import Item
+from ..protocol import Burst, Protocol
+from .schema import VERSION, bring_up_to_date
+
+SUSTAINED = -1
+"""The round of what was measured without gaps."""
+
+
+class TableError(ValueError):
+    """The file is no table, or does not hold what is asked for."""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What was measured on one device by one protocol."""
+
+    id: int
+    device: Facts
+    protocol: Protocol
+
+    def __str__(self) -> str:
+        words = [str(value) for name, value in self.device.items() if name != "threads"]
+        threads = self.device.get("threads")
+        return ", ".join(words + ([f"{threads} thread{'s' if threads != 1 else ''}"] if threads else []))
+
+
+class Store:
+    def __init__(self, path: str | Path, *, create: bool = False) -> None:
+        self.path = Path(path)
+        shown = printable(str(path))
+        if not create and not self.path.is_file():
+            raise TableError(f"{shown}: there is no such table")
+        try:
+            self.connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+            self.connection.execute("PRAGMA foreign_keys = ON")
+            version = self.connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > VERSION:
+                raise TableError(f"{shown}: was written by a newer version of this program (format {version})")
+            if version < VERSION:
+                if version == 0 and not create:
+                    raise TableError(f"{shown}: is no latency table")
+                self.connection.execute("PRAGMA journal_mode = WAL")
+                bring_up_to_date(self.connection)
+        except sqlite3.Error as error:
+            raise TableError(f"{shown}: can't be used as a latency table ({first_line(error)})") from None
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """All that is written within is written at once, or not at all."""
+        if self.connection.in_transaction:
+            yield self.connection
+            return
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.connection
+            self.connection.execute("COMMIT")
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+
+    # --- collections -------------------------------------------------------------------------------------------
+
+    def collections(self) -> list[Collection]:
+        rows = self.connection.execute("SELECT id, device, protocol FROM collections ORDER BY id")
+        return [Collection(id_, json.loads(device), _protocol(text)) for id_, device, text in rows]
+
+    def collection(self, device: Facts, protocol: Protocol, tool: str) -> Collection:
+        """That of a device and protocol; a new one where there is none. What was not measured is refused."""
+        if "estimate" in device.values():
+            raise TableError("estimates are not kept among measurements")
+        texts = (_json(device), _json(msgspec.to_builtins(protocol)))
+        with self.writing() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO collections (device, protocol, created, tool) VALUES (?, ?, ?, ?)",
+                (*texts, now(), tool),
+            )
+            row = connection.execute("SELECT id FROM collections WHERE device = ? AND protocol = ?", texts).fetchone()
+        return Collection(row[0], device, protocol)
+
+    def find(self, wanted: str | None = None) -> Collection:
+        """The only one, or the one whose number is given or whose words hold all of the given ones."""
+        known = self.collections()
+        if not known:
+            raise TableError(f"{printable(str(self.path))}: nothing was measured yet")
+        found = [one for one in known if _answers(one, wanted)] if wanted else known
+        if len(found) == 1:
+            return found[0]
+        listed = "; ".join(f"{one.id}: {one}" for one in known)
+        if not found:
+            near = did_you_mean(wanted, {word for one in known for word in str(one).replace(",", "").split()})
+            raise SpecError("device", f"{printable(str(wanted))!r} is none of the table's{near}. It has {listed}")
+        which = "which device? " if wanted is None else f"{printable(wanted)!r} can be several: "
+        raise SpecError("device", f"{which}{listed}")
+
+    # --- items and what was measured of them -------------------------------------------------------------------
+
+    def add_items(self, items: Iterable[Item]) -> dict[Item, int]:
+        """Their numbers in this file."""
+        items = list(items)
+        with self.writing() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO items (id, copies, text) VALUES (?, ?, ?)",
+                ((item.id, item.copies, item.text) for item in items),
+            )
+            numbers = dict(connection.execute("SELECT id, number FROM items"))
+        return {item: numbers[item.id] for item in items}
+
+    def items(self, collection: Collection) -> dict[int, Item]:
+        """Those of which something was measured."""
+        rows = self.connection.execute(
+            "SELECT number, text, copies FROM items"
+            " WHERE number IN (SELECT DISTINCT item FROM bursts WHERE collection = ?)",
+            (collection.id,),
+        )
+        return {number: Item(text, copies) for number, text, copies in rows}
+
+    def measured(self, collection: Collection, round_: int, attempt: int) -> set[int]:
+        rows = self.connection.execute(
+            "SELECT item FROM bursts WHERE collection = ? AND round = ? AND attempt = ?",
+            (collection.id, round_, attempt),
+        )
+        return {item for (item,) in rows}
+
+    def add_burst(
+        self,
+        collection: Collection,
+        item: int,
+        round_: int,
+        attempt: int,
+        burst: Burst,
+        more: dict[str, Any] | None = None,
+        measured: str | None = None,
+    ) -> None:
+        """Nothing happens where it is there already."""
+        text = _json(more) if more else None
+        with self.writing() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO bursts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (collection.id, item, round_, attempt, *burst, text, measured or now()),
+            )
+
+    def add_failure(self, collection: Collection, item: int, reason: str) -> None:
+        with self.writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?)", (collection.id, item, reason, now())
+            )
+
+    def failures(self, collection: Collection) -> dict[Item, str]:
+        rows = self.connection.execute(
+            "SELECT text, copies, reason FROM failures JOIN items ON number = item WHERE collection = ?",
+            (collection.id,),
+        )
+        return {Item(text, copies): reason for text, copies, reason in rows}
+
+    # --- rounds ------------------------------------------------------------------------------------------------
+
+    def rounds(self, collection: Collection) -> list[tuple[int, int, float, float | None, str]]:
+        """Number, attempt, the anchor at start and end, state."""
+        return self.connection.execute(
+            "SELECT round, attempt, anchor_first_ms, anchor_last_ms, state FROM rounds WHERE collection = ?"
+            " ORDER BY round, attempt",
+            (collection.id,),
+        ).fetchall()
+
+    def begin_round(self, collection: Collection, round_: int, attempt: int, anchor_ms: float) -> None:
+        with self.writing() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO rounds VALUES (?, ?, ?, ?, NULL, 'open')",
+                (collection.id, round_, attempt, anchor_ms),
+            )
+
+    def end_round(self, collection: Collection, round_: int, attempt: int, anchor_ms: float, state: str) -> None:
+        with self.writing() as connection:
+            connection.execute(
+                "UPDATE rounds SET anchor_last_ms = ?, state = ? WHERE collection = ? AND round = ? AND attempt = ?",
+                (anchor_ms, state, collection.id, round_, attempt),
+            )
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _protocol(text: str) -> Protocol:
+    return Protocol(**json.loads(text))
+
+
+def _answers(collection: Collection, wanted: str) -> bool:
+    if wanted.isdecimal():
+        return int(wanted) == collection.id
+    words = str(collection).lower()
+    return all(word in words for word in wanted.lower().split())

@@ -1,0 +1,246 @@
+"""Rounds on a device whose times are known: drift, contention, failures, being killed and going on."""
+
+import contextlib
+import random
+import sqlite3
+
+import pytest
+
+from latency_lut.devices.base import Device
+from latency_lut.items import Item, chain, network
+from latency_lut.lookup import LatencyTable
+from latency_lut.measuring import measure
+from latency_lut.protocol import Protocol, burst
+from latency_lut.table.latencies import Latencies
+from latency_lut.table.store import Store, TableError
+from latency_lut.units import space_units, units
+from supernet import SpecError, load_space
+
+SPACE = load_space("tiny")
+UNITS = space_units(SPACE)
+ANCHOR = network(SPACE.smallest())
+QUICK = Protocol(rounds=3, warm_up=1, burst_runs=3, burst_ms=0, drift=0.05, round_repeats=2, burst_repeats=2)
+
+
+def unit_ms(unit):
+    return random.Random(unit.key).uniform(0.1, 2)
+
+
+def item_ms(item):
+    """0.3 ms for a run, and each unit's own time."""
+    if item.copies:
+        return 0.3 + item.copies * unit_ms(item.unit)
+    return 0.3 + 0.9 * sum(map(unit_ms, units(item.spec)))
+
+
+class Scripted(Device):
+    """Its clock stands still but for what runs on it."""
+
+    def __init__(self, **facts):
+        self.now, self.busy, self.speed, self.loads, self.other = 0.0, 0.0, 1.0, 0, {}
+        self.more = facts
+
+    @property
+    def facts(self):
+        return {"device": "scripted", "model": "none", "threads": 1, **self.more}
+
+    @property
+    def clocks(self):
+        return lambda: (self.now, self.busy)
+
+    def ready(self, item, file, batch):
+        self.loads += 1
+        if item in self.other:
+            raise self.other[item]
+
+        def run():
+            spent = item_ms(item) / 1e3 / self.speed
+            self.now, self.busy = self.now + spent, self.busy + spent
+
+        return run
+
+
+def run(device, store, items, protocol=QUICK, **options):
+    return measure(items, ANCHOR, device, store, protocol, lambda item: None, "test", **options)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store(tmp_path / "table.sqlite", create=True) as store:
+        yield store
+
+
+def chains(number=8):
+    return [chain(unit, copies) for unit in UNITS[:number] for copies in (1, 4)]
+
+
+def test_slopes_are_the_units(store):
+    collection = run(Scripted(), store, chains())
+    found = Latencies(store, collection)
+    assert len(found.slopes) == 8
+    for unit in UNITS[:8]:
+        assert found.slope(unit).ms == pytest.approx(unit_ms(unit))
+        assert found.slope(unit).rounds == 3
+    assert [state for *_, state in store.rounds(collection)] == ["accepted"] * 3
+
+
+def test_a_table_predicts_networks(tmp_path):
+    networks = [network(spec) for spec in SPACE.members(random.Random(0), 12)]
+    with Store(tmp_path / "table.sqlite", create=True) as store:
+        run(Scripted(), store, [chain(unit, copies) for unit in UNITS for copies in (1, 4)] + networks)
+    table = LatencyTable(tmp_path / "table.sqlite")
+    assert table.fit.offset_ms == pytest.approx(0.3)
+    assert table.fit.factor == pytest.approx(0.9)
+    unseen = SPACE.members(random.Random(5), 30)
+    for spec in unseen:
+        ms, low, high = table.latency_ms(spec)
+        assert ms == pytest.approx(item_ms(network(spec)))
+        assert low <= ms <= high
+    found = table.latencies_ms(SPACE, [SPACE.encode(spec) for spec in unseen])
+    assert found == pytest.approx([table.latency_ms(spec).ms for spec in unseen])
+
+
+def test_a_drifting_round_is_repeated(store):
+    """The device slows down in the middle of the second round, and stays slow."""
+    device, seen = Scripted(), []
+
+    def slow(done, total, what):
+        seen.append(what)
+        if len(seen) == 25:
+            device.speed = 0.5
+
+    collection = run(device, store, chains(), progress=slow)
+    assert [row[:2] + row[4:] for row in store.rounds(collection)] == [
+        (0, 0, "accepted"),
+        (1, 0, "repeated"),
+        (1, 1, "accepted"),
+        (2, 0, "accepted"),
+    ]
+    bursts = store.connection.execute("SELECT count(*) FROM bursts").fetchone()[0]
+    assert bursts == 4 * 16
+
+
+def test_a_device_that_never_calms_down_is_said(store):
+    device = Scripted()
+
+    def faster(done, total, what):
+        device.speed *= 1.01
+
+    collection = run(device, store, chains(), progress=faster)
+    assert [row[4] for row in store.rounds(collection) if row[0] == 0] == ["repeated", "repeated", "drifted"]
+
+
+def test_what_fails_stops_nothing(store):
+    device, items = Scripted(), chains()
+    device.other[items[3]] = RuntimeError("no such\noperator")
+    collection = run(device, store, items)
+    assert store.failures(collection) == {items[3]: "no such"}
+    assert items[3] not in Latencies(store, collection).items.values()
+    assert len(Latencies(store, collection).slopes) == 7
+
+
+def test_killed_at_any_moment(tmp_path):
+    """The table afterwards is that of an uninterrupted run, no row lost and none doubled."""
+
+    class Killed(BaseException):
+        pass
+
+    def rows(path):
+        with sqlite3.connect(path) as connection:
+            bursts = connection.execute(
+                "SELECT id, round, attempt, round(median_ms, 9), runs FROM bursts JOIN items ON item = number"
+                " ORDER BY id, round, attempt"
+            ).fetchall()
+            return bursts, connection.execute("SELECT round, attempt, state FROM rounds").fetchall()
+
+    with Store(tmp_path / "whole.sqlite", create=True) as store:
+        run(Scripted(), store, chains())
+
+    class Dying(Scripted):
+        def __init__(self, loads):
+            super().__init__()
+            self.left = loads
+
+        def ready(self, item, file, batch):
+            self.left -= 1
+            if not self.left:
+                raise Killed
+            return super().ready(item, file, batch)
+
+    rng = random.Random(0)
+    for _ in range(20):
+        with contextlib.suppress(Killed), Store(tmp_path / "killed.sqlite", create=True) as store:
+            run(Dying(rng.randrange(1, 12)), store, chains())
+    with Store(tmp_path / "killed.sqlite", create=True) as store:
+        run(Scripted(), store, chains())
+    assert rows(tmp_path / "killed.sqlite") == rows(tmp_path / "whole.sqlite")
+
+
+def test_a_plan_that_has_grown(store):
+    device = Scripted()
+    run(device, store, chains(4))
+    loads = device.loads
+    collection = run(device, store, chains(6))
+    assert len(Latencies(store, collection).slopes) == 6
+    assert device.loads - loads < 3 * (4 + 2 + 3), "what was known was measured again"
+
+
+def test_devices_are_not_mixed(tmp_path):
+    path = tmp_path / "table.sqlite"
+    with Store(path, create=True) as store:
+        run(Scripted(), store, chains(2))
+        run(Scripted(model="other"), store, chains(3))
+        assert len(store.collections()) == 2
+    with pytest.raises(SpecError, match=r"which device\? 1: scripted, none, 1 thread; 2: scripted, other, 1 thread"):
+        LatencyTable(path)
+    assert len(LatencyTable(path, "other").latencies.slopes) == 3
+    assert len(LatencyTable(path, "1").latencies.slopes) == 2
+    with pytest.raises(SpecError, match="'phone' is none of the table's"):
+        LatencyTable(path, "phone")
+
+
+def test_a_missing_unit_is_named(tmp_path):
+    with Store(tmp_path / "table.sqlite", create=True) as store:
+        run(Scripted(), store, chains(2))
+    with pytest.raises(
+        TableError, match=r"stem expand .* was not measured on scripted, none, 1 thread; `python -m latency_lut"
+    ):
+        LatencyTable(tmp_path / "table.sqlite").latency_ms(SPACE.largest())
+
+
+def test_the_calmest_burst_counts():
+    """Something else has the processor during the first two."""
+    state = {"wall": 0.0, "busy": 0.0, "runs": 0}
+
+    def run():
+        state["runs"] += 1
+        state["busy"] += 0.001
+        state["wall"] += 0.001 if state["runs"] > 6 else 0.003
+
+    found = burst(run, lambda: (state["wall"], state["busy"]), Protocol(warm_up=0, burst_runs=3, burst_ms=0))
+    assert found.contention == pytest.approx(0, abs=1e-9)
+    assert state["runs"] == 9
+    assert found.median_ms == pytest.approx(1)
+
+
+@pytest.mark.parametrize("content", [b"", b"no database at all, but some text that is long enough to be read" * 30])
+def test_no_table(tmp_path, content):
+    path = tmp_path / "t.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(TableError, match=r"t\.sqlite: (is no latency table|can't be used as a latency table)"):
+        Store(path)
+
+
+def test_a_newer_table_is_left_alone(tmp_path):
+    path = tmp_path / "t.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(TableError, match="newer version"):
+        Store(path, create=True)
+
+
+def test_items_are_their_text():
+    one = chain(UNITS[3], 4)
+    assert Item(one.text, 4) == one
+    assert Item(one.text, 4).id == one.id != chain(UNITS[3], 1).id
+    assert network(SPACE.largest()).spec == SPACE.largest()

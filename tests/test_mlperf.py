@@ -1,0 +1,172 @@
+"""Xcode's performance reports, made up in the forms that are known."""
+
+import json
+import random
+from dataclasses import asdict
+
+import pytest
+
+from latency_lut.mlperf import read_mlperf
+from supernet import SpecError
+
+SECRETS = ("SERIAL123", "00008110-000A1B2C3D4E5F", "Owner's iPhone")
+
+
+def report(**changes):
+    """As of Xcode 14 and 15."""
+    return {
+        "computeUnit": 2,
+        "deviceInfo": {
+            "modelName": "iPhone 12",
+            "osNameAndVersionWithoutBuildNumber": "iOS 16.1",
+            "serialNumber": SECRETS[0],
+            "deviceID": SECRETS[1],
+            "displayName": SECRETS[2],
+        },
+        "modelMetadata": {"fileName": "repvit_m1_1.mlpackage", "size": 16_500_000},
+        "deviceResults": {
+            "predict": {"samples": [0.0011, 0.00105, 0.0012], "numOperations": 213},
+            "load": {"samples": [0.08, 0.07]},
+            "compile": {"samples": [0.3]},
+        },
+    } | changes
+
+
+def operation(name, device=None, weight=None, blocks=()):
+    found = {"operatorName": name, "outputs": [{"name": "x"}], "blocks": list(blocks)}
+    if device:
+        found["deviceUsage"] = {"preferred": {"deviceType": {device: {}}}, "supported": []}
+    if weight is not None:
+        found["cost"] = {"weight": weight}
+    return found
+
+
+def newer_report():
+    """As of Xcode 16: with all operations."""
+    branch = {"operations": [operation("ios17.add", "gpu", 0.05)]}
+    operations = [
+        operation("const"),
+        operation("ios17.conv", "neuralEngine", 0.5),
+        operation("ios17.conv", "neuralEngine", 0.25),
+        operation("ios17.cast", "cpu", 0.125),
+        operation("cond", blocks=[branch]),
+    ]
+    structure = {"program": {"_0": {"functions": {"main": {"block": {"operations": operations}}}}}}
+    made = report()
+    made["deviceResults"]["modelStructure"] = structure
+    return made
+
+
+def write(folder, content, name="block.mlperf"):
+    path = folder / name
+    path.mkdir(exist_ok=True)
+    (path / "report.json").write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    return path
+
+
+def test_older_version(tmp_path):
+    read = read_mlperf(write(tmp_path, report()))
+    assert (read.model, read.device_model, read.os) == ("repvit_m1_1.mlpackage", "iPhone 12", "iOS 16.1")
+    assert read.compute_units == "all"
+    assert read.predict_ms == pytest.approx((1.1, 1.05, 1.2))
+    assert read.load_ms == pytest.approx((80, 70))
+    assert read.compile_ms == pytest.approx((300,))
+    assert read.num_operations == 213
+    assert read.operations is None
+    assert read.cost is None
+
+
+def test_newer_version_has_operations_by_device(tmp_path):
+    read = read_mlperf(write(tmp_path, newer_report()))
+    assert read.operations == {"neural_engine": 2, "gpu": 1, "cpu": 1, "unknown": 1}
+    assert read.cost == {"neural_engine": 0.75, "gpu": 0.05, "cpu": 0.125}
+    assert read.predict_ms == pytest.approx((1.1, 1.05, 1.2))
+
+
+def test_a_structure_beside_the_results_is_found_too(tmp_path):
+    made = newer_report()
+    made["modelStructure"] = made["deviceResults"].pop("modelStructure")
+    made["modelStructure"]["program"] = made["modelStructure"]["program"]["_0"]
+    assert read_mlperf(write(tmp_path, made)).operations["neural_engine"] == 2
+
+
+def test_nothing_of_the_owner_is_kept(tmp_path):
+    for made in (report(), newer_report()):
+        read = read_mlperf(write(tmp_path, made, "Owner's iPhone.mlperf"))
+        assert not any(secret in repr(asdict(read)) for secret in SECRETS)
+
+
+@pytest.mark.parametrize(("number", "units"), list(enumerate(["cpu_only", "cpu_and_gpu", "all", "cpu_and_ne"])))
+def test_compute_units(tmp_path, number, units):
+    assert read_mlperf(write(tmp_path, report(computeUnit=number))).compute_units == units
+
+
+def test_names_without_folders_and_the_file_itself(tmp_path):
+    path = write(tmp_path, report(modelMetadata={"fileName": "/Users/owner/x/model.mlpackage"}))
+    assert read_mlperf(path / "report.json").model == "model.mlpackage"
+    path = write(tmp_path, report(modelMetadata={}))
+    assert read_mlperf(path).model == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is no performance report of Xcode"),
+        (b"[]", "is no performance report of Xcode: Expected `object`, got `array`"),
+        (b"\xff{}", "is no performance report of Xcode"),
+        (b"[" * 100_000, "is no performance report of Xcode"),
+        (report(computeUnit=4), "Expected `int` <= 3"),
+        (report(computeUnit=None), "Expected `int`, got `null`"),
+        (report(deviceInfo={}), "missing required field `modelName`"),
+        (report(deviceResults={"predict": {"samples": []}}), "has no predictions: the report was not finished"),
+        (report(deviceResults={"predict": {"samples": [0.001, -1]}}), "Expected `float` > 0.0"),
+        (report(deviceResults={"predict": {"samples": ["x"]}}), "Expected `float`, got `str`"),
+        (report(deviceResults={}), "missing required field `predict`"),
+    ],
+)
+def test_files_that_are_no_reports(tmp_path, content, words):
+    with pytest.raises(SpecError) as caught:
+        read_mlperf(write(tmp_path, content))
+    assert words in str(caught.value)
+    assert "block.mlperf" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_paths_that_are_none(tmp_path):
+    with pytest.raises(SpecError, match=r"is no performance report of Xcode: none.mlperf: No such file"):
+        read_mlperf(tmp_path / "none.mlperf")
+    with pytest.raises(SpecError, match=r"report.json: No such file"):
+        read_mlperf(tmp_path)
+
+
+def mutate(value, draw):
+    """One place anywhere in it becomes something else, is lost, or is there twice."""
+    if isinstance(value, dict | list) and value and draw.random() < 0.85:
+        key = draw.choice(list(value)) if isinstance(value, dict) else draw.randrange(len(value))
+        if draw.random() < 0.1:
+            del value[key]
+        else:
+            value[key] = mutate(value[key], draw)
+        return value
+    junk = [None, True, 0, -1, 1e308, 10**400, "", "x", "\u0000", [], {}, [[]], {"_0": 1}, {"weight": "x"}, [None, 3]]
+    return draw.choice(junk)
+
+
+@pytest.mark.parametrize("make", [report, newer_report])
+def test_damaged_reports_are_read_or_refused_in_one_line(tmp_path, make):
+    refused = []
+    for seed in range(200):
+        draw, made = random.Random(seed), make()
+        for _ in range(draw.randrange(1, 6)):
+            made = mutate(made, draw)
+        content = bytearray(json.dumps(made).encode())
+        if seed % 4 == 0:
+            content[draw.randrange(len(content))] = draw.randrange(256)
+        try:
+            read = read_mlperf(write(tmp_path, bytes(content)))
+        except SpecError as error:
+            refused.append(str(error))
+        else:
+            assert all(0 < ms < 1e9 for ms in read.predict_ms)
+    assert 20 < len(refused) < 190
+    assert all("\n" not in message and len(message) < 1000 for message in refused)
