@@ -17,6 +17,7 @@ from .exchange_commands import diff_command, dump_command, import_command
 from .phone_commands import pack_command
 from .reporting import latency_command, show_command, validate_command
 from .table.store import TableError
+from .transfer import transfer_command
 
 EXAMPLES = """A table of this computer, from a space to a prediction:
 
@@ -106,6 +107,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("first", metavar="DEVICE", help="number or words; see `show`")
     command.add_argument("second", metavar="DEVICE", help="the same, in --table2 where that is given")
     command.add_argument("--table2", metavar="TABLE", type=Path, help="of the second device (default: the same)")
+    command = add("transfer", transfer_command, "a new device's networks by the units of a known one, and the error")
+    command.add_argument("known", metavar="KNOWN", type=Path, help="table of the device whose units were measured")
+    _add_table(command)
+    command.add_argument("--known-device", help="number or words, where KNOWN has several")
+    command.add_argument("--json", action="store_true", help="one JSON object a line")
     command = add("latency", latency_command, "what networks take, by a table")
     _add_table(command)
     command.add_argument("specs", metavar="SPEC", nargs="+", help="published names or YAML files")

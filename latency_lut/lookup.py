@@ -26,10 +26,14 @@ class Prediction(NamedTuple):
 
 class LatencyTable:
     """One device's part of a table file, read once. Units that the table lacks are a TableError that says how to get
-    them."""
+    them.
 
-    def __init__(self, path: str | Path, device: str | None = None) -> None:
-        self.path = Path(path)
+    `units_from` is the table of another device, for one on which whole networks were measured but no units: its units
+    are taken, and the fit says what they are on this one.
+    """
+
+    def __init__(self, path: str | Path, device: str | None = None, *, units_from: LatencyTable | None = None) -> None:
+        self.path, self.units_from = Path(path), units_from
         with Store(path) as store:
             self.collection = store.find(device)
             self.latencies = Latencies(store, self.collection)
@@ -47,6 +51,8 @@ class LatencyTable:
         return fit(parts, measured) if len(measured) >= LEAST else Fit()
 
     def unit_ms(self, unit: Unit) -> float:
+        if self.units_from is not None:
+            return self.units_from.unit_ms(unit)
         found = self.latencies.slope(unit)
         if found is None:
             raise TableError(

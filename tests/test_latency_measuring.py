@@ -1,11 +1,13 @@
 """Rounds on a device whose times are known: drift, contention, failures, being killed and going on."""
 
 import contextlib
+import json
 import random
 import sqlite3
 
 import pytest
 
+from latency_lut.__main__ import main as command_line
 from latency_lut.devices.base import Device
 from latency_lut.items import Item, chain, network
 from latency_lut.lookup import LatencyTable
@@ -98,6 +100,36 @@ def test_a_table_predicts_networks(tmp_path):
         assert low <= ms <= high
     found = table.latencies_ms(SPACE, [SPACE.encode(spec) for spec in unseen])
     assert found == pytest.approx([table.latency_ms(spec).ms for spec in unseen])
+
+
+def test_a_new_device_from_few_networks(tmp_path, capsys):
+    """Twice as slow, and blocks with attention five times: units of the known one, networks of the new one."""
+
+    class Other(Scripted):
+        def ready(self, item, file, batch):
+            spent = sum((5 if "modulation" in unit.kind else 2) * unit_ms(unit) for unit in units(item.spec)) / 1e3
+
+            def run():
+                self.now, self.busy = self.now + spent, self.busy + spent
+
+            return run
+
+    networks = [network(spec) for spec in SPACE.members(random.Random(3), 30)]
+    with Store(tmp_path / "known.sqlite", create=True) as store:
+        run(Scripted(), store, [chain(unit, copies) for unit in UNITS for copies in (1, 4)])
+    with Store(tmp_path / "new.sqlite", create=True) as store:
+        run(Other(model="new"), store, networks)
+    known = LatencyTable(tmp_path / "known.sqlite")
+    new = LatencyTable(tmp_path / "new.sqlite", units_from=known)
+    for spec in SPACE.members(random.Random(9), 10):
+        expected = sum((5 if "modulation" in unit.kind else 2) * unit_ms(unit) for unit in units(spec))
+        assert new.latency_ms(spec).ms == pytest.approx(expected, rel=0.01)
+        assert new.latencies_ms(SPACE, [SPACE.encode(spec)])[0] == pytest.approx(new.latency_ms(spec).ms)
+    assert command_line(["transfer", str(tmp_path / "known.sqlite"), str(tmp_path / "new.sqlite"), "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["networks"] for row in rows] == [5, 10, 20]
+    assert rows[-1]["mape"] < 0.01
+    assert rows[-1]["mape"] <= rows[0]["mape"]
 
 
 def test_a_drifting_round_is_repeated(store):
