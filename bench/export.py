@@ -58,9 +58,8 @@ def main() -> None:
                 errors.append(verify_coreml(report.path, module, report.shape_in).error)
     ordered = sorted(seconds[1:])
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(
-        f"{args.to}: {len(seconds)} blocks, mean {statistics.mean(ordered):.2f} s, 95 % {ordered[-len(ordered) // 20]:.2f} s,"
-    )
+    mean, most = statistics.mean(ordered), ordered[-len(ordered) // 20]
+    print(f"{args.to}: {len(seconds)} blocks, mean {mean:.2f} s, 95 % {most:.2f} s,", end=" ")
     print(f"slowest {ordered[-1]:.2f} s; the first, with imports, {seconds[0]:.1f} s; peak memory {peak_gb:.2f} GB")
     if errors:
         print(f"worst relative error of the packages: {max(errors):.1e}")
