@@ -61,6 +61,8 @@ def measure_command(args: argparse.Namespace) -> None:
 
         measure_on_phone_command(args)
         return
+    if args.table is None:
+        raise SpecError("--table", "is missing: the file for what is measured")
     plan = load_plan(args.plan)
     device = make_device(args)
     protocol = protocol_of(args.protocol, Protocol())
@@ -90,7 +92,11 @@ def make_device(args: argparse.Namespace) -> Device:
         from .devices.torch_host import TorchHost
 
         return TorchHost(args.threads, args.mode, "cuda")
-    raise SpecError("--device", f"{args.device!r} is not one of onnxruntime, torch, cuda, iphone")
+    if args.device == "coreml":
+        from .devices.coreml_mac import CoreMLMac
+
+        return CoreMLMac(args.compute_units)
+    raise SpecError("--device", f"{args.device!r} is not one of onnxruntime, torch, cuda, coreml, iphone")
 
 
 def _finder(folder: Path, device: Device, plan: Plan) -> Callable[[Item], Path | None]:

@@ -14,8 +14,8 @@ from .devices.base import Facts
 from .exporting import file_of, manifest
 from .items import Item, network
 from .mlperf import read_mlperf
-from .phone.archive import pack, unpack_results
-from .phone.job import PHONE_PROTOCOL, Package, write_job
+from .phone.archive import pack, unpack_job, unpack_results
+from .phone.job import PHONE_PROTOCOL, RESULTS, Package, write_job
 from .phone.results import ItemResults, PhoneResults, read_results
 from .plan import Plan, load_plan
 from .protocol import Burst, Protocol, summary
@@ -29,9 +29,15 @@ def measure_on_phone_command(args: argparse.Namespace) -> None:
 
     if not args.team:
         raise SpecError("--team", "is missing: the identifier of your team, Xcode > Settings > Accounts")
-    job = _write_job(args)
+    carried = args.plan.is_file()
+    if not carried and args.table is None:
+        raise SpecError("--table", "is missing: the file for what is measured")
+    job = unpack_job(args.plan, args.plan.with_name(f"{args.plan.stem}_job")) if carried else _write_job(args)
     results = measure_on_iphone(job, team=args.team, phone=args.phone, bundle=args.bundle)
-    _store(args.table, load_plan(args.plan), results, job)
+    if carried:
+        print(f"carry {printable(str(job / RESULTS))} back: python -m latency_lut import TABLE FILE --plan PLAN")
+    else:
+        _store(args.table, load_plan(args.plan), results, job)
 
 
 def pack_command(args: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 """Tables out and in again, put together, compared."""
 
+import platform
 import random
 
 import pytest
@@ -85,6 +86,7 @@ def test_mutated_files_are_refused_or_read(table, tmp_path):
 
 def test_every_device_has_the_contract():
     """What tells a device from others is plain, and the same each time."""
+    from latency_lut.devices.coreml_mac import CoreMLMac
     from latency_lut.devices.onnx_host import OnnxHost
     from latency_lut.devices.torch_host import TorchHost
 
@@ -95,5 +97,8 @@ def test_every_device_has_the_contract():
     assert OnnxHost().facts != OnnxHost(2).facts
     with pytest.raises(SpecError, match="'fast' is not one of off, basic, extended, all"):
         OnnxHost(optimization="fast")
+    if platform.system() != "Darwin":
+        with pytest.raises(SpecError, match="'coreml' runs packages on a Mac; this is none"):
+            CoreMLMac()
     with pytest.raises(SpecError, match="'jit' is not one of eager, script, compile"):
         TorchHost(mode="jit")
