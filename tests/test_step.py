@@ -280,7 +280,7 @@ def test_during_calibration_each_batch_is_normalised_by_itself():
 
 
 def test_calibration_needs_images(net):
-    with pytest.raises(ValueError, match="at least 2"):
+    with pytest.raises(ValueError, match="batch norms need 2 images"):
         calibrate(net.subnet(net.space.largest()), [(batch(1)[0], torch.zeros(1))])
 
 

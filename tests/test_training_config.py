@@ -53,7 +53,9 @@ def test_random_runs_come_back(seed):
     phases = tuple(PhaseConfig(start=start, elastic=("width",)[: start % 2]) for start in starts)
     step = {name: _random_value(hint, rng) for name, hint in field_hints(StepConfig)}
     values["data"] = msgspec.structs.replace(values["data"], batch_size=rng.randint(200, 300))
-    config = RunConfig(phases=phases, step=StepConfig(**step | {"largest": True}), **values)
+    values["schedule"] = msgspec.structs.replace(values["schedule"], epochs=rng.randint(100, 1000))
+    step |= {"largest": True, "conflict_from": rng.randrange(100)}
+    config = RunConfig(phases=phases, step=StepConfig(**step), **values)
     text = format_config(config)
     again = parse_config(text)
     assert again == config
