@@ -73,6 +73,21 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("archive", metavar="FILE", type=Path, help="such as job.tar")
     command.add_argument("--protocol", metavar="NAME=VALUE", action="append", default=[], help="such as rounds=3")
     _add_phone(command)
+    command = add("bench", bench_command, "whole networks side by side, ours and timm's")
+    command.add_argument("models", metavar="MODEL", nargs="+", help="a spec's name or file, or timm:NAME")
+    _add_device(command, ("onnxruntime", "torch", "cuda"))
+    command.add_argument("--batch", type=_positive, default=1, help="images at once (default 1)")
+    command.add_argument("--jobs", type=_positive, default=1, help="processes that run at the same time (default 1)")
+    command.add_argument("--resolution", type=int, help="instead of each network's own")
+    command.add_argument("--json", action="store_true", help="one JSON object a line")
+    command.add_argument("--csv", metavar="FILE", type=Path, help="also write the rows there")
+    command.add_argument("--plot", metavar="FILE", type=Path, help="also draw latency over parameters")
+    _add_reading(add)
+    return parser
+
+
+def _add_reading(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """The commands that measure nothing new."""
     command = add("show", show_command, "what a table holds")
     _add_table(command)
     command.add_argument("--plot", metavar="FILE", type=Path, help="also draw block latencies by kind, width and size")
@@ -83,15 +98,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--plot", metavar="FILE", type=Path, help="also draw it")
     command.add_argument("--json", action="store_true", help="one JSON object")
-    command = add("bench", bench_command, "whole networks side by side, ours and timm's")
-    command.add_argument("models", metavar="MODEL", nargs="+", help="a spec's name or file, or timm:NAME")
-    _add_device(command, ("onnxruntime", "torch", "cuda"))
-    command.add_argument("--batch", type=_positive, default=1, help="images at once (default 1)")
-    command.add_argument("--jobs", type=_positive, default=1, help="processes that run at the same time (default 1)")
-    command.add_argument("--resolution", type=int, help="instead of each network's own")
-    command.add_argument("--json", action="store_true", help="one JSON object a line")
-    command.add_argument("--csv", metavar="FILE", type=Path, help="also write the rows there")
-    command.add_argument("--plot", metavar="FILE", type=Path, help="also draw latency over parameters")
     command = add("dump", dump_command, "a table as CSV or JSON lines, one row a burst")
     command.add_argument("table", metavar="TABLE", type=Path)
     command.add_argument("file", metavar="FILE", type=Path, help=".csv or .jsonl")
@@ -117,7 +123,6 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("specs", metavar="SPEC", nargs="+", help="published names or YAML files")
     command.add_argument("--resolution", type=int, help="instead of the spec's own")
     command.add_argument("--json", action="store_true", help="one JSON object a line")
-    return parser
 
 
 def _add_device(command: argparse.ArgumentParser, names: tuple[str, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import numpy as np
 from supernet import NetSpec, Space
 
 from .fitting import LEAST, Fit, fit
+from .items import Item
 from .population import Population
 from .table.latencies import Latencies
 from .table.store import Store, TableError
@@ -22,6 +24,18 @@ class Prediction(NamedTuple):
     ms: float
     low_ms: float
     high_ms: float
+
+
+class KnownNetwork(NamedTuple):
+    """`parts_ms` is the sum over its units, by kind."""
+
+    item: Item
+    parts_ms: dict[str, float]
+    ms: float
+
+
+def fit_of(networks: Sequence[KnownNetwork]) -> Fit:
+    return fit([one.parts_ms for one in networks], [one.ms for one in networks])
 
 
 class LatencyTable:
@@ -41,14 +55,20 @@ class LatencyTable:
     @functools.cached_property
     def fit(self) -> Fit:
         """Over all measured networks whose units are known; the plain sum where they are too few."""
-        parts, measured = [], []
-        for item, latency in self.latencies.networks.items():
+        known = self.known_networks
+        return fit_of(known) if len(known) >= LEAST else Fit()
+
+    @functools.cached_property
+    def known_networks(self) -> list[KnownNetwork]:
+        """Those that were measured and whose units are known, in the order in which they came into the table."""
+        found = []
+        for item in sorted(self.latencies.networks, key=lambda item: self.latencies.number_of[item]):
             try:
-                parts.append(self.parts_ms(item.spec))
+                parts = self.parts_ms(item.spec)
             except TableError:
                 continue
-            measured.append(latency.ms)
-        return fit(parts, measured) if len(measured) >= LEAST else Fit()
+            found.append(KnownNetwork(item, parts, self.latencies.networks[item].ms))
+        return found
 
     def unit_ms(self, unit: Unit) -> float:
         if self.units_from is not None:

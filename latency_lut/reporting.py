@@ -13,8 +13,8 @@ import numpy as np
 from supernet import load_spec
 from supernet.values import SpecError, printable
 
-from .fitting import LEAST, Fit, fit
-from .lookup import LatencyTable
+from .fitting import LEAST, Fit
+from .lookup import LatencyTable, fit_of
 from .table.store import Store, TableError
 
 
@@ -57,34 +57,25 @@ def _print_units(table: LatencyTable) -> None:
 def validation(table: LatencyTable, held_out: int) -> tuple[Fit, list[dict[str, Any]]]:
     """The fit, and for each network what was measured and predicted. Without held-out ones, those of the fit are
     predicted each from the others."""
-    known = []
-    networks = table.latencies.networks
-    for item in sorted(networks, key=lambda item: table.latencies.number_of[item]):
-        try:
-            known.append((item, table.parts_ms(item.spec), networks[item]))
-        except TableError:
-            continue
+    known = table.known_networks
     if len(known) - max(held_out, 1) < LEAST:
         raise TableError(f"{table.path}: {len(known)} networks with known units are too few to validate")
-    rows = []
     if held_out:
-        model = fit([parts for _, parts, _ in known[:-held_out]], [latency.ms for _, _, latency in known[:-held_out]])
+        model = fit_of(known[:-held_out])
         tested = [(one, model) for one in known[-held_out:]]
     else:
         model = table.fit
-        tested = []
-        for index, one in enumerate(known):
-            others = known[:index] + known[index + 1 :]
-            tested.append((one, fit([parts for _, parts, _ in others], [latency.ms for _, _, latency in others])))
-    for (item, parts, latency), used in tested:
-        predicted = used.latency_ms(parts)
+        tested = [(one, fit_of(known[:index] + known[index + 1 :])) for index, one in enumerate(known)]
+    rows = []
+    for one, used in tested:
+        predicted = used.latency_ms(one.parts_ms)
         rows.append(
             {
-                "network": item.id,
-                "measured_ms": latency.ms,
+                "network": one.item.id,
+                "measured_ms": one.ms,
                 "predicted_ms": predicted,
-                "sum_ms": sum(parts.values()),
-                "error": predicted / latency.ms - 1,
+                "sum_ms": sum(one.parts_ms.values()),
+                "error": predicted / one.ms - 1,
             }
         )
     return model, rows

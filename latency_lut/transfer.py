@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .fitting import LEAST, fit
-from .lookup import LatencyTable
+from .fitting import LEAST
+from .lookup import LatencyTable, fit_of
 from .table.store import TableError
 
 SIZES = (5, 10, 20, 40)
@@ -20,15 +19,16 @@ REPEATS = 30
 
 def transfer_errors(known: LatencyTable, new: LatencyTable, seed: int = 0) -> list[dict[str, Any]]:
     """For each number of measured networks: the relative error of the others, over random choices of the measured."""
-    parts, measured = _networks(known, new)
+    networks = new.known_networks
+    if len(networks) < LEAST + 4:
+        raise TableError(f"{new.path}: {len(networks)} networks whose units {known.path} has are too few")
     rng, rows = random.Random(seed), []
-    for size in (size for size in SIZES if LEAST <= size <= len(measured) - 3):
+    for size in (size for size in SIZES if LEAST <= size <= len(networks) - 3):
         errors: list[float] = []
         for _ in range(REPEATS):
-            chosen = set(rng.sample(range(len(measured)), size))
-            found = fit([parts[index] for index in chosen], [measured[index] for index in chosen])
-            others = [index for index in range(len(measured)) if index not in chosen]
-            errors += [abs(found.latency_ms(parts[index]) / measured[index] - 1) for index in others]
+            drawn = rng.sample(networks, len(networks))
+            found = fit_of(drawn[:size])
+            errors += [abs(found.latency_ms(one.parts_ms) / one.ms - 1) for one in drawn[size:]]
         rows.append(
             {
                 "networks": size,
@@ -38,19 +38,6 @@ def transfer_errors(known: LatencyTable, new: LatencyTable, seed: int = 0) -> li
             }
         )
     return rows
-
-
-def _networks(known: LatencyTable, new: LatencyTable) -> tuple[Sequence[dict[str, float]], list[float]]:
-    parts, measured = [], []
-    for item, latency in new.latencies.networks.items():
-        try:
-            parts.append(known.parts_ms(item.spec))
-        except TableError:
-            continue
-        measured.append(latency.ms)
-    if len(measured) < LEAST + 4:
-        raise TableError(f"{new.path}: {len(measured)} networks whose units {known.path} has are too few")
-    return parts, measured
 
 
 def transfer_command(args: argparse.Namespace) -> None:
