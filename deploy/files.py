@@ -94,5 +94,5 @@ def _is_running(pid: str) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        pass  # it runs, for another user
+        return True  # it runs, for another user
     return True

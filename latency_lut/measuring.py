@@ -146,7 +146,7 @@ class _Work:
     def _keep(self, item: Item, round_: int, attempt: int) -> None:
         try:
             found = self._measure(item)
-        except (RuntimeError, ValueError, OSError, NotImplementedError) as error:
+        except (RuntimeError, ValueError, OSError) as error:
             self.failed.add(item)
             self.store.add_failure(self.collection, self.numbers[item], first_line(error))
             return

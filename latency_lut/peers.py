@@ -114,7 +114,7 @@ def _export(peer: Peer, device: Device, path: Path, batch: int) -> Path | None:
 
     try:
         deploy.export_onnx(peer.module(), (batch, *peer.shape), path)
-    except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
+    except (RuntimeError, ValueError, TypeError) as error:
         raise SpecError(peer.name, f"can't be exported: {first_line(error)}") from None
     return path
 

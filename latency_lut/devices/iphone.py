@@ -7,6 +7,7 @@ others report of these programs; it has never run with a real phone.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import tempfile
@@ -157,11 +158,9 @@ class _Session:
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         size, since = self._size(), time.monotonic()
         while True:
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(self.poll_s)
                 return
-            except subprocess.TimeoutExpired:
-                pass
             try:
                 self._fetch()
             except PhoneError as error:

@@ -67,5 +67,5 @@ def _without_numbers(network: nn.Module) -> nn.Module:
                 memo[id(tensor)] = nn.Parameter(empty, requires_grad=False) if is_parameter else empty
     try:
         return copy.deepcopy(network, memo).eval()
-    except (RuntimeError, TypeError, NotImplementedError) as error:
+    except (RuntimeError, TypeError) as error:
         raise SpecError("network", f"a {type(network).__name__} can't be copied: {first_line(error)}") from None

@@ -162,7 +162,6 @@ def _reading(source: Path) -> Iterator[None]:
         zlib.error,
         OSError,
         EOFError,
-        NotImplementedError,
         RuntimeError,
     ) as error:
         raise SpecError(printable(str(source)), f"can't be read as an archive: {first_line(error)}") from None

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 
 from supernet.values import SpecError, first_line, printable, show
@@ -172,11 +171,3 @@ def compare(first: Latencies, second: Latencies) -> list[Ratio]:
         Ratio(kind, len(found), *(float(np.quantile(found, share)) for share in (0.5, 0.25, 0.75)))
         for kind, found in ratios.items()
     ]
-
-
-def protocol_words(protocol: Protocol) -> str:
-    """What differs from the usual one."""
-    usual = Protocol()
-    fields = msgspec.to_builtins(protocol)
-    changed = [f"{name}={value:g}" for name, value in fields.items() if value != getattr(usual, name)]
-    return ", ".join(changed) or "the usual protocol"
