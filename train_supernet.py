@@ -16,7 +16,6 @@ when the run was asked to stop.
 from __future__ import annotations
 
 import argparse
-import io
 import logging
 import sys
 from pathlib import Path
@@ -70,9 +69,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(arguments)
     _check(parser, args)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name may not fit the terminal's encoding
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     try:  # what follows imports PyTorch, which takes seconds
         from training.command import evaluate_command, run_safely, train_command

@@ -64,8 +64,8 @@ def load_large(folder: Path) -> None:
         collection = store.collection({"device": "made up"}, Protocol(rounds=3), "bench")
         numbers = store.add_items(items)
         for round_ in range(3):
-            store.begin_round(collection, round_, 0, 1.0)
-            store.end_round(collection, round_, 0, 1.0, "accepted")
+            store.begin_stretch(collection, round_, 0, 1.0)
+            store.end_stretch(collection, round_, 0, 1.0, "accepted")
             for item in items:
                 ms = item.copies * rng.uniform(0.9, 1.1)
                 store.add_burst(collection, numbers[item], round_, 0, Burst(ms, ms, ms, 8, 0.0))

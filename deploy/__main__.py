@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import io
-import os
 import sys
 from pathlib import Path
 
 import torch
 
-from supernet import Network, SpecError, WeightsError, build, format_spec, fuse, load_spec, load_weights
+from supernet import Network, build, format_spec, fuse, load_spec, load_weights
+from supernet.command_line import run_safely
 from supernet.values import did_you_mean, printable
 
 from .errors import DeployError, ExportError
@@ -107,24 +106,7 @@ def _add_network_options(command: argparse.ArgumentParser) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name may not fit the terminal's encoding
-    try:
-        code: int = args.run(args)
-        sys.stdout.flush()
-    except (SpecError, WeightsError, DeployError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python must not write the rest when it ends
-        if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has seen enough
-            return 0
-        print(f"error: the output can't be written: {error.strerror}", file=sys.stderr)
-        return 2
-    return code
+    return run_safely(lambda: args.run(args))
 
 
 if __name__ == "__main__":

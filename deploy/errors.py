@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from supernet.values import UserError
 
-class DeployError(ValueError):
+
+class DeployError(UserError, ValueError):
     """The one class a caller must catch."""
 
 

@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 from supernet.values import first_line, show
+from supernet.whole_files import write_whole
 
 from .errors import ExportError
-from .files import write_whole
+from .files import writing
 from .tracing import (
     INPUT,
     OUTPUT,
@@ -70,7 +71,8 @@ def export_onnx(
             onnx.checker.check_model(model, full_check=True)
         except Exception as error:  # each of the three has its own kinds of errors
             raise ExportError(f"the module can't be exported to ONNX: {first_line(error)}") from error
-    write_whole(path, model.SerializeToString(deterministic=True))
+    with writing(path):
+        write_whole(path, model.SerializeToString(deterministic=True))
     return ExportReport.of(path, _num_ops(model), shape, shape_out, time.process_time() - start)
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .files import write_whole
+from supernet.whole_files import write_whole
+
+from .files import writing
 from .tracing import ExportReport, Shape, checked_path, checked_shape, metadata, silence, trace
 
 
@@ -25,6 +27,7 @@ def export_torchscript(
     with silence(), torch.no_grad():
         frozen = torch.jit.freeze(traced.eval())
         torch.jit.save(frozen, content, _extra_files=notes)
-    write_whole(path, content.getvalue())
+    with writing(path):
+        write_whole(path, content.getvalue())
     num_ops = sum(node.kind() != "prim::Constant" for node in frozen.graph.nodes())
     return ExportReport.of(path, num_ops, shape, shape_out, time.process_time() - start)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import io
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from supernet.values import SpecError, printable
+from supernet.command_line import count, positive, run_safely
 
 from .bench_command import bench_command
 from .command import export_command, measure_command, plan_command
 from .exchange_commands import diff_command, dump_command, import_command
 from .phone_commands import pack_command
 from .reporting import latency_command, show_command, validate_command
-from .table.store import TableError
 from .transfer import transfer_command
 
 EXAMPLES = """A table of this computer, from a space to a prediction:
@@ -51,13 +48,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("spaces", metavar="SPACE", nargs="+", help="names of spaces, or YAML files")
     command.add_argument("--out", metavar="PLAN", type=Path, required=True, help="folder; a plan there is added to")
     command.add_argument("--resolution", type=int, help="only this one (default: all of the space)")
-    command.add_argument("--networks", type=_count, default=30, help="whole networks of each space (default 30)")
-    command.add_argument("--unseen", type=_count, default=0, help="random networks to judge a fit by (default 0)")
+    command.add_argument("--networks", type=count, default=30, help="whole networks of each space (default 30)")
+    command.add_argument("--unseen", type=count, default=0, help="random networks to judge a fit by (default 0)")
     command.add_argument("--seed", type=int, default=0, help="of the choice of networks (default 0)")
     command = add("export", export_command, "the items of a plan as files for a device")
     command.add_argument("plan", metavar="PLAN", type=Path)
     command.add_argument("--to", choices=("onnx", "coreml", "torchscript"), default="onnx", help="default onnx")
-    command.add_argument("--jobs", type=_positive, default=1, help="processes (default 1; Core ML takes 1 GB in each)")
+    command.add_argument("--jobs", type=positive, default=1, help="processes (default 1; Core ML takes 1 GB in each)")
     command.add_argument("--target", help="Core ML's deployment target, such as iOS17")
     command = add("measure", measure_command, "measure the items of a plan")
     command.add_argument("plan", metavar="PLAN", type=Path)
@@ -76,8 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     command = add("bench", bench_command, "whole networks side by side, ours and timm's")
     command.add_argument("models", metavar="MODEL", nargs="+", help="a spec's name or file, or timm:NAME")
     _add_device(command, ("onnxruntime", "torch", "cuda"))
-    command.add_argument("--batch", type=_positive, default=1, help="images at once (default 1)")
-    command.add_argument("--jobs", type=_positive, default=1, help="processes that run at the same time (default 1)")
+    command.add_argument("--batch", type=positive, default=1, help="images at once (default 1)")
+    command.add_argument("--jobs", type=positive, default=1, help="processes that run at the same time (default 1)")
     command.add_argument("--resolution", type=int, help="instead of each network's own")
     command.add_argument("--json", action="store_true", help="one JSON object a line")
     command.add_argument("--csv", metavar="FILE", type=Path, help="also write the rows there")
@@ -94,7 +91,7 @@ def _add_reading(add: Callable[..., argparse.ArgumentParser]) -> None:
     command = add("validate", validate_command, "measured networks against their predictions")
     _add_table(command)
     command.add_argument(
-        "--held-out", metavar="N", type=_count, default=0, help="the last N networks measured are not fitted"
+        "--held-out", metavar="N", type=count, default=0, help="the last N networks measured are not fitted"
     )
     command.add_argument("--plot", metavar="FILE", type=Path, help="also draw it")
     command.add_argument("--json", action="store_true", help="one JSON object")
@@ -127,7 +124,7 @@ def _add_reading(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def _add_device(command: argparse.ArgumentParser, names: tuple[str, ...]) -> None:
     command.add_argument("--device", choices=names, default="onnxruntime", help="default onnxruntime")
-    command.add_argument("--threads", type=_positive, default=1, help="default 1")
+    command.add_argument("--threads", type=positive, default=1, help="default 1")
     command.add_argument("--optimization", default="all", help="of ONNX Runtime's graph: off, basic, extended, all")
     command.add_argument("--mode", default="eager", help="of PyTorch: eager, script, compile")
     command.add_argument("--protocol", metavar="NAME=VALUE", action="append", default=[], help="such as rounds=3")
@@ -143,40 +140,9 @@ def _add_table(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", help="number or words of one of the table's devices, where it has several")
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
-    return int(text)
-
-
 def main(arguments: list[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name may not fit the terminal's encoding
-    try:
-        args.run(args)
-        sys.stdout.flush()
-    except (SpecError, TableError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        where = f"{printable(str(error.filename))}: " if error.filename else ""
-        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_safely(lambda: args.run(args), stopped="stopped; the same command goes on")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from supernet.values import printable
+from supernet.whole_files import whole_file
 
 from .command import make_device, protocol_of
 from .peers import Peer, measure_peers
@@ -52,9 +53,7 @@ def bench_command(args: argparse.Namespace) -> None:
 
 
 def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:
-    beside = path.with_name(path.name + ".tmp")
-    with beside.open("w", encoding="utf-8", newline="") as file:
+    with whole_file(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
         table.writerows(rows)
-    beside.replace(path)

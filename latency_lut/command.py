@@ -18,7 +18,7 @@ from .items import Item
 from .measuring import measure
 from .plan import Plan, estimated_hours, load_plan, make_plan, naive_number, save_plan
 from .protocol import Protocol
-from .table.store import Store
+from .table.store import Store, slow_share
 
 TOOL = "latency_lut 1"
 
@@ -71,12 +71,14 @@ def measure_command(args: argparse.Namespace) -> None:
         collection = measure(plan.items, plan.anchor, device, store, protocol, find, TOOL, _progress("measure"))
         _finish_progress()
         failures = store.failures(collection)
-        states = [state for *_, state in store.rounds(collection) if state != "repeated"]
-    print(f"{len(plan.items) - len(failures):,} items in {len(states)} rounds on {collection}; in {args.table}")
-    if "drifted" in states:
-        print(f"{states.count('drifted')} rounds kept although the anchor drifted by more than {protocol.drift:.0%}")
+        slow = slow_share(store.stretches(collection))
+    print(f"{len(plan.items) - len(failures):,} items in {protocol.rounds} rounds on {collection}; in {args.table}")
+    if slow:
+        print(f"{slow:.1%} of that on a device slower than at its fastest by more than {protocol.drift:.0%}")
     for item, reason in failures.items():
         print(f"failed: {item}: {reason}", file=sys.stderr)
+    if failures:
+        raise SpecError("measure", f"{len(failures)} items failed; the same command tries them again")
 
 
 def make_device(args: argparse.Namespace) -> Device:

@@ -1,4 +1,9 @@
-"""From a plan to rows of a table: rounds over all items, continued wherever they were left."""
+"""From a plan to rows of a table: rounds over all items, continued wherever they were left.
+
+A round is measured in short stretches, with a look at the anchor before and after each. A stretch in which the device
+was slower than it can be, by the anchor, is measured again: other work on a shared computer slows it down for seconds,
+and a phone that is warm for minutes.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +12,22 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from supernet.values import first_line
+from supernet.values import SpecError, first_line
 
 from .devices.base import Device
 from .items import Item
 from .protocol import Burst, Protocol, burst, sustained
-from .table.store import SUSTAINED, Collection, Store
+from .table.store import SUSTAINED, Collection, Store, Stretch
 
-REMEASURED = 40
-"""Bursts after which the anchor is looked at again, so that a drift is found before the end of a long round."""
-
+STRETCH = 10
+"""Items between two looks at the anchor."""
+FIRST_LOOKS = 5
+"""At the anchor, where nothing was measured yet: one alone could be a slow one."""
+PAUSE_S = 0.5
+_FAILURES = (RuntimeError, ValueError, OSError)
 
 Progress = Callable[[int, int, str], None]
 """How much is done, of how much, and what comes next."""
-
-
-class Drifted(Exception):  # noqa: N818  it is no error
-    """The anchor changed too much since the round began."""
 
 
 def measure(
@@ -36,18 +40,16 @@ def measure(
     tool: str,
     progress: Progress = lambda done, total, what: None,
 ) -> Collection:
-    """All rounds of all items. What is in the store is not measured again; what failed is named there and left out."""
+    """All rounds of all items. What is in the store is not measured again; what fails is named there, left out, and
+    tried again at the next start."""
     collection = store.collection(device.facts, protocol, tool)
-    numbers = store.add_items([anchor, *items])
-    failed = set(store.failures(collection))
-    work = _Work(collection, numbers, anchor, device, store, protocol, file_of, failed)
+    work = _Work(collection, store.add_items([anchor, *items]), anchor, device, store, protocol, file_of)
     total = protocol.rounds * len(items)
-    for round_ in range(protocol.rounds):
-        work.round(
-            round_, [item for item in items if item not in failed], _counting(progress, round_, len(items), total)
-        )
+    for _ in range(2):  # the second time, what was measured before the device was seen at its fastest
+        for round_ in range(protocol.rounds):
+            work.round(round_, items, _counting(progress, round_, len(items), total))
     if protocol.sustained_runs:
-        work.sustained([item for item in items if not item.copies and item not in failed])
+        work.sustained([item for item in items if not item.copies])
     return collection
 
 
@@ -65,99 +67,106 @@ class _Work:
         store: Store,
         protocol: Protocol,
         file_of: Callable[[Item], Path | None],
-        failed: set[Item],
     ) -> None:
         self.collection, self.numbers, self.anchor = collection, numbers, anchor
-        self.device, self.store, self.protocol = device, store, protocol
-        self.file_of, self.failed = file_of, failed
+        self.device, self.store, self.protocol, self.file_of = device, store, protocol, file_of
+        self.failed: set[Item] = set()
+        self.patience_s = 0.0
+        self.looks = [ms for one in store.stretches(collection) for ms in (one.first_ms, one.last_ms) if ms is not None]
+        while len(self.looks) < FIRST_LOOKS:
+            self._look()
 
     def round(self, round_: int, items: Sequence[Item], progress: Callable[[int, str], None]) -> None:
-        """Attempts until one is without drift; the last one counts in any case."""
-        for attempt in range(1 + self.protocol.round_repeats):
-            first_ms, state = self._states().get((round_, attempt), (0.0, "new"))
-            if state in ("accepted", "drifted"):
-                missing = self._missing(round_, attempt, items)  # of a plan that has grown since
-                self._attempt(round_, attempt, missing, first_ms, progress, may_drift=True)
-                return
-            is_last = attempt == self.protocol.round_repeats
-            if state != "repeated" and self._try(round_, attempt, items, progress, is_last):
-                return
-
-    def _states(self) -> dict[tuple[int, int], tuple[float, str]]:
-        """By round and attempt: the anchor at its start, and its state."""
-        rows = self.store.rounds(self.collection)
-        return {(round_, attempt): (first_ms, state) for round_, attempt, first_ms, _, state in rows}
-
-    def _try(
-        self, round_: int, attempt: int, items: Sequence[Item], progress: Callable[[int, str], None], is_last: bool
-    ) -> bool:
-        now_ms = self._measure(self.anchor).median_ms
-        self.store.begin_round(self.collection, round_, attempt, now_ms)
-        first_ms, _ = self._states()[round_, attempt]  # of an attempt that was interrupted, that of its start
-        try:
-            last_ms = self._attempt(
-                round_, attempt, self._missing(round_, attempt, items), first_ms, progress, may_drift=is_last
-            )
-        except Drifted:
-            self.store.end_round(self.collection, round_, attempt, self._measure(self.anchor).median_ms, "repeated")
-            return False
-        state = "drifted" if self._has_drifted(first_ms, last_ms) else "accepted"
-        self.store.end_round(self.collection, round_, attempt, last_ms, state)
-        return True
-
-    def _attempt(
-        self,
-        round_: int,
-        attempt: int,
-        items: Sequence[Item],
-        first_ms: float,
-        progress: Callable[[int, str], None],
-        may_drift: bool,
-    ) -> float:
-        """The anchor's time at the end."""
+        """Stretch by stretch, until each item has one that counts."""
         order = list(items)
-        random.Random(f"{self.protocol.seed} {round_} {attempt}").shuffle(order)
-        anchor_ms = first_ms
-        for index, item in enumerate(order):
-            if index % REMEASURED == 0:
-                anchor_ms = self._check_anchor(first_ms, may_drift)
-            progress(index, str(item))
-            self._keep(item, round_, attempt)
-        return self._check_anchor(first_ms, may_drift) if order else anchor_ms
+        random.Random(f"{self.protocol.seed} {round_}").shuffle(order)
+        self.patience_s = self.protocol.patience_s
+        anchor_ms: float | None = None
+        self._reconsider(round_)
+        while True:
+            stretches = self.store.stretches(self.collection, round_)
+            settled = {item for one in stretches if one.state in ("accepted", "drifted") for item in one.items}
+            left = [item for item in order if self.numbers[item] not in settled and item not in self.failed]
+            if not left:
+                return
+            progress(len(order) - len(left), str(left[0]))
+            if anchor_ms is None or self._is_slow(anchor_ms):
+                anchor_ms = self._calm_anchor()
+            under_way = [one.attempt for one in stretches if one.state == "open"]
+            attempt = under_way[0] if under_way else len(stretches)
+            anchor_ms = self._stretch(round_, attempt, left[:STRETCH], anchor_ms)
 
-    def _check_anchor(self, first_ms: float, may_drift: bool) -> float:
-        """Twice before it is believed that the device, and not one burst, is slow."""
-        for last in (False, True):
-            anchor_ms = self._measure(self.anchor).median_ms
-            if not self._has_drifted(first_ms, anchor_ms):
-                return anchor_ms
-            if last and not may_drift:
-                raise Drifted
-            time.sleep(self.protocol.idle_ms / 1e3)
-        return anchor_ms
+    def _reconsider(self, round_: int) -> None:
+        """What was accepted before the device was seen at its fastest may be slow now."""
+        stretches = self.store.stretches(self.collection, round_)
+        for one in stretches:
+            if one.state == "accepted" and one.last_ms is not None:
+                state = self._state(one, one.last_ms, stretches)
+                self.store.end_stretch(self.collection, round_, one.attempt, one.last_ms, state)
 
-    def _has_drifted(self, first_ms: float, last_ms: float) -> bool:
-        return abs(last_ms / first_ms - 1) > self.protocol.drift
+    def _state(self, stretch: Stretch, last_ms: float, stretches: Sequence[Stretch]) -> str:
+        if not self._is_slow(max(stretch.first_ms, last_ms)):
+            return "accepted"
+        tries = max((sum(item in one.items for one in stretches) for item in stretch.items), default=0)
+        return "drifted" if tries > self.protocol.round_repeats else "repeated"
 
-    def _missing(self, round_: int, attempt: int, items: Sequence[Item]) -> list[Item]:
-        done = self.store.measured(self.collection, round_, attempt)
-        return [item for item in items if self.numbers[item] not in done]
+    def _stretch(self, round_: int, attempt: int, batch: Sequence[Item], anchor_ms: float) -> float:
+        """The anchor's time at its end. A stretch that was interrupted goes on."""
+        self.store.begin_stretch(self.collection, round_, attempt, anchor_ms)
+        measured = self.store.measured(self.collection, round_, attempt)
+        for item in batch:
+            if self.numbers[item] not in measured:
+                self._keep(item, round_, attempt)
+        last_ms = self._look()
+        stretches = self.store.stretches(self.collection, round_)
+        ours = next(one for one in stretches if one.attempt == attempt)
+        self.store.end_stretch(self.collection, round_, attempt, last_ms, self._state(ours, last_ms, stretches))
+        return last_ms
+
+    # --- the anchor ----------------------------------------------------------------------------------------------
+
+    def _look(self) -> float:
+        try:
+            self.looks.append(self._burst(self.anchor).median_ms)
+        except _FAILURES as error:
+            raise SpecError(f"the anchor, {self.anchor}", f"can't be measured: {first_line(error)}") from None
+        return self.looks[-1]
+
+    def _is_slow(self, ms: float) -> bool:
+        """Compared with the fastest looks, but for one in twenty, which may be too good by chance."""
+        return ms > (1 + self.protocol.drift) * sorted(self.looks)[len(self.looks) // 20]
+
+    def _calm_anchor(self) -> float:
+        """As soon as the device is as fast as it can be; it waits for that as long as it has patience."""
+        while True:
+            began = time.monotonic()
+            ms = self._look()
+            if not self._is_slow(ms) or self.patience_s <= 0:
+                return ms
+            time.sleep(min(PAUSE_S, self.patience_s))
+            self.patience_s -= time.monotonic() - began
+
+    # --- items ---------------------------------------------------------------------------------------------------
 
     def _keep(self, item: Item, round_: int, attempt: int) -> None:
         try:
-            found = self._measure(item)
-        except (RuntimeError, ValueError, OSError) as error:
+            found = self._burst(item) if round_ != SUSTAINED else self._sustained(item)
+        except _FAILURES as error:
             self.failed.add(item)
             self.store.add_failure(self.collection, self.numbers[item], first_line(error))
             return
         self.store.add_burst(self.collection, self.numbers[item], round_, attempt, found)
 
-    def _measure(self, item: Item) -> Burst:
+    def _burst(self, item: Item) -> Burst:
         with self.device.loaded(item, self.file_of(item)) as run:
             return burst(run, self.device.clocks, self.protocol)
 
+    def _sustained(self, item: Item) -> Burst:
+        with self.device.loaded(item, self.file_of(item)) as run:
+            return sustained(run, self.device.clocks, self.protocol)
+
     def sustained(self, items: Sequence[Item]) -> None:
-        for item in self._missing(SUSTAINED, 0, items):
-            with self.device.loaded(item, self.file_of(item)) as run:
-                found = sustained(run, self.device.clocks, self.protocol)
-            self.store.add_burst(self.collection, self.numbers[item], SUSTAINED, 0, found)
+        done = self.store.measured(self.collection, SUSTAINED, 0)
+        for item in items:
+            if item not in self.failed and self.numbers[item] not in done:
+                self._keep(item, SUSTAINED, 0)

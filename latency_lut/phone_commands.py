@@ -115,9 +115,9 @@ def store_results(store: Store, plan: Plan, results: PhoneResults, protocol: Pro
         numbers = store.add_items(plan.items)
         for event in results.rounds.values():
             place = (collection, event.round, event.attempt)
-            store.begin_round(*place, event.anchor_ms[0] if event.anchor_ms else 0.0)
+            store.begin_stretch(*place, event.anchor_ms[0] if event.anchor_ms else 0.0)
             last = event.anchor_ms[-1] if event.anchor_ms else 0.0
-            store.end_round(*place, last, "drifted" if event.drifted else "accepted")
+            store.end_stretch(*place, last, "drifted" if event.drifted else "accepted")
         number = 0
         for id_, item_results in results.items.items():
             item = by_id.get(id_)
@@ -162,7 +162,7 @@ def import_mlperf(table: Path, file: Path, spec_name: str) -> None:
     burst = summary(list(report.predict_ms))
     with Store(table, create=True) as store, store.writing():
         collection = store.collection(device, protocol, TOOL)
-        store.begin_round(collection, 0, 0, burst.median_ms)
-        store.end_round(collection, 0, 0, burst.median_ms, "accepted")
+        store.begin_stretch(collection, 0, 0, burst.median_ms)
+        store.end_stretch(collection, 0, 0, burst.median_ms, "accepted")
         store.add_burst(collection, store.add_items([item])[item], 0, 0, burst, {"file": report.model})
     print(f"{printable(spec_name)}: {burst.median_ms:.3f} ms on {report.device_model} with {report.os}")

@@ -16,6 +16,7 @@ from typing import Any
 from supernet import NetSpec, Space, SpecError, count
 from supernet.space.published import published_members
 from supernet.values import printable, show
+from supernet.whole_files import write_whole
 
 from .items import Item, chain, network
 from .protocol import Protocol
@@ -132,9 +133,7 @@ def save_plan(plan: Plan, folder: Path) -> None:
         "anchor": plan.anchor.id,
         "items": [{"id": item.id, "copies": item.copies, "text": item.text} for item in plan.items],
     }
-    beside = folder / "plan.json.tmp"
-    beside.write_text(json.dumps(data, indent=1), encoding="utf-8")
-    beside.replace(folder / "plan.json")
+    write_whole(folder / "plan.json", json.dumps(data, indent=1))
 
 
 def load_plan(folder: Path) -> Plan:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from supernet.values import SpecError, printable
+from supernet.whole_files import whole_file
 
 from .lookup import LatencyTable
 from .units import read_key
@@ -87,6 +88,5 @@ def _figure(panels: int) -> tuple[Any, Any]:
 def _save(figure: Any, path: Path) -> None:
     if path.suffix not in (".svg", ".png", ".pdf"):
         raise SpecError("--plot", f"{printable(path.name)}: the suffix is not one of .svg, .png, .pdf")
-    beside = path.with_name(f".{path.stem}{path.suffix}")
-    figure.savefig(beside, dpi=150)
-    beside.replace(path)
+    with whole_file(path) as beside:
+        figure.savefig(beside, dpi=150, format=path.suffix[1:])

@@ -1,4 +1,4 @@
-"""How latencies are measured: in rounds over all items, in bursts, with an anchor that shows whether the device drifts.
+"""How latencies are measured: in rounds over all items, in bursts, with an anchor that shows a slow device.
 
 Some devices run fast for some tens of runs and slower after: bursts with idle gaps between them show the first speed,
 sustained runs the second, and the two are never mixed.
@@ -31,8 +31,12 @@ class Protocol(Options, frozen=True):
     sustained_runs: Annotated[int, Limit(0, 100_000)] = 0
     """Of the whole networks, without a gap, after all rounds."""
     drift: Annotated[float, Limit(0, 10)] = 0.05
-    """By which share the anchor may change within a round; beyond, the round is repeated."""
-    round_repeats: Annotated[int, Limit(0, 100)] = 2
+    """By which share the anchor may be slower than at its fastest; beyond, what was measured is measured again."""
+    round_repeats: Annotated[int, Limit(0, 100)] = 3
+    """How often what was measured on a slow device is measured again in a round; then it counts all the same."""
+    patience_s: Annotated[float, Limit(0, 86_400)] = 60
+    """How long a round may wait, in all, until the device is fast again before it measures on. A phone cools for as
+    long as it has to."""
     contention: Annotated[float, Limit(0, 10)] = 0.1
     """By which share a burst may take longer on the clock than on the processor; beyond, it is repeated."""
     burst_repeats: Annotated[int, Limit(0, 100)] = 3

@@ -15,19 +15,21 @@ from supernet.values import SpecError, printable
 
 from .fitting import LEAST, Fit
 from .lookup import LatencyTable, fit_of
-from .table.store import Store, TableError
+from .table.store import Store, TableError, slow_share
 
 
 def show_command(args: argparse.Namespace) -> None:
     with Store(args.table) as store:
         for one in store.collections():
-            rounds = Counter(state for *_, state in store.rounds(one))
+            stretches = store.stretches(one)
+            rounds = len({stretch.round for stretch in stretches})
             items = store.items(one)
             chains = len({item.text for item in items.values() if item.copies})
             networks = sum(not item.copies for item in items.values())
             print(f"{one.id}: {one}")
             print(
-                f"   {chains:,} units, {networks} networks, rounds: {_words(rounds)}; {len(store.failures(one))} failed"
+                f"   {chains:,} units and {networks} networks in {rounds} rounds, {len(store.failures(one))} failed; "
+                f"{slow_share(stretches):.1%} measured on a slow device"
             )
     if args.device is not None or args.plot is not None:
         table = LatencyTable(args.table, args.device)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from .command_line import run_safely
 from .describing import count_json, count_table, description, listing, listing_table
 from .drawing import draw
 from .reading import load_spec
@@ -111,31 +110,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name may not fit the terminal's encoding
-    try:
-        code: int = args.run(args)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except SpecError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        _forget_output()
-        return 0
-    except OSError as error:
-        _forget_output()
-        print(f"error: the output can't be written: {error.strerror}", file=sys.stderr)
-        return 2
-    return code
-
-
-def _forget_output() -> None:
-    """So that Python does not try to write the rest when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return run_safely(lambda: args.run(args))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from .spec import MAX_BLOCKS, NetSpec
 from .stems import STEMS, Stem
 from .strict_reading import ReadEntry, StrictReader, to_plain
 from .values import SpecError, printable, show
+from .whole_files import write_whole
 
 NETWORKS = CONFIGS / "networks"
 """Where the published networks lie, one file each."""
@@ -49,11 +50,7 @@ def parse_spec(text: str) -> NetSpec:
 
 
 def save_spec(spec: NetSpec, path: str | Path) -> None:
-    """Written beside and renamed, so that a reader never sees half a file."""
-    path = Path(path)
-    beside = path.with_name(path.name + ".tmp")
-    beside.write_text(format_spec(spec), encoding="utf-8")
-    beside.replace(path)
+    write_whole(path, format_spec(spec))
 
 
 def format_spec(spec: NetSpec) -> str:

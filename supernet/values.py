@@ -15,7 +15,11 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import numpy as np
 
 
-class SpecError(ValueError):
+class UserError(Exception):
+    """What a user can mend. Its text is one line that says what would be right; commands print it and end."""
+
+
+class SpecError(UserError, ValueError):
     """What a user wrote can't be: `path` says where, the message says the value and what would be right."""
 
     def __init__(self, path: str, message: str) -> None:

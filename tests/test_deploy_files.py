@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, whatever happens in between."""
+"""Folders that are there as a whole or not at all, whatever happens in between."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from deploy import ExportError
-from deploy.files import content_bytes, content_hash, whole_folder, write_whole
+from deploy.files import content_bytes, content_hash, whole_folder
 
 
 def fill(folder, text):
@@ -66,19 +66,6 @@ def test_what_a_killed_process_left_is_removed(made, tmp_path):
         fill(folder, "new")
     others = [f".other.tmp-{pid}" for pid in (dead.pid, os.getpid(), alive)]
     assert names(tmp_path) == sorted([*others, f".made.tmp-{alive}", "made"])
-
-
-def test_a_file_is_whole(tmp_path):
-    path = tmp_path / "odd[name]*.onnx"
-    write_whole(path, b"old")
-    path.with_name(f".{path.name}.tmp-{os.getpid()}").write_bytes(b"half")
-    write_whole(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert names(tmp_path) == [path.name]
-    with pytest.raises(ExportError, match="can't be written: "):
-        write_whole(tmp_path, b"")
-    with pytest.raises(ExportError, match="can't be written: No such file or directory"):
-        write_whole(tmp_path / "missing" / "a.onnx", b"")
 
 
 def test_hash_is_that_of_names_and_contents(made, tmp_path):

@@ -5,6 +5,7 @@ import json
 import random
 import sqlite3
 
+import msgspec
 import pytest
 
 from latency_lut.__main__ import main as command_line
@@ -14,14 +15,14 @@ from latency_lut.lookup import LatencyTable
 from latency_lut.measuring import measure
 from latency_lut.protocol import Protocol, burst
 from latency_lut.table.latencies import Latencies
-from latency_lut.table.store import Store, TableError
+from latency_lut.table.store import Store, TableError, slow_share
 from latency_lut.units import space_units, units
 from supernet import SpecError, load_space
 
 SPACE = load_space("tiny")
 UNITS = space_units(SPACE)
 ANCHOR = network(SPACE.smallest())
-QUICK = Protocol(rounds=3, warm_up=1, burst_runs=3, burst_ms=0, drift=0.05, round_repeats=2, burst_repeats=2)
+QUICK = Protocol(rounds=3, warm_up=1, burst_runs=3, burst_ms=0, round_repeats=2, burst_repeats=2, patience_s=0)
 
 
 def unit_ms(unit):
@@ -83,7 +84,8 @@ def test_slopes_are_the_units(store):
     for unit in UNITS[:8]:
         assert found.slope(unit).ms == pytest.approx(unit_ms(unit))
         assert found.slope(unit).rounds == 3
-    assert [state for *_, state in store.rounds(collection)] == ["accepted"] * 3
+    assert {one.state for one in store.stretches(collection)} == {"accepted"}
+    assert [len(one.items) for one in store.stretches(collection)] == [10, 6] * 3
 
 
 def test_a_table_predicts_networks(tmp_path):
@@ -132,34 +134,75 @@ def test_a_new_device_from_few_networks(tmp_path, capsys):
     assert rows[-1]["mape"] <= rows[0]["mape"]
 
 
-def test_a_drifting_round_is_repeated(store):
-    """The device slows down in the middle of the second round, and stays slow."""
-    device, seen = Scripted(), []
+class Moody(Scripted):
+    """Slow while it loads what is within the given limits, counted from its start."""
 
-    def slow(done, total, what):
-        seen.append(what)
-        if len(seen) == 25:
-            device.speed = 0.5
+    def __init__(self, first, last):
+        super().__init__()
+        self.first, self.last = first, last
 
-    collection = run(device, store, chains(), progress=slow)
-    assert [row[:2] + row[4:] for row in store.rounds(collection)] == [
+    def ready(self, item, file, batch):
+        self.speed = 0.7 if self.first <= self.loads < self.last else 1.0
+        return super().ready(item, file, batch)
+
+
+def states(store, collection):
+    return [(one.round, one.attempt, one.state) for one in store.stretches(collection)]
+
+
+def test_what_was_measured_on_a_slow_device_is_measured_again(store):
+    device = Moody(20, 31)  # from the middle of the second stretch on
+    collection = run(device, store, chains())
+    assert states(store, collection)[:5] == [
         (0, 0, "accepted"),
-        (1, 0, "repeated"),
-        (1, 1, "accepted"),
-        (2, 0, "accepted"),
+        (0, 1, "repeated"),
+        (0, 2, "repeated"),
+        (0, 3, "accepted"),
+        (1, 0, "accepted"),
     ]
-    bursts = store.connection.execute("SELECT count(*) FROM bursts").fetchone()[0]
-    assert bursts == 4 * 16
+    assert slow_share(store.stretches(collection)) == 0
+    assert Latencies(store, collection).slope(UNITS[0]).ms == pytest.approx(unit_ms(UNITS[0]))
+    assert all(len(one.items) in (6, 10) for one in store.stretches(collection))
 
 
-def test_a_device_that_never_calms_down_is_said(store):
+def test_what_was_accepted_before_the_device_was_seen_at_its_fastest(store):
+    """It is slow from the start, and fast from the second round on."""
+    collection = run(Moody(0, 40), store, chains())
+    first = [one.state for one in store.stretches(collection, 0)]
+    assert "repeated" in first
+    assert first[-1] == "accepted"
+    assert slow_share(store.stretches(collection)) == 0
+    assert {latency.rounds for latency in Latencies(store, collection).slopes.values()} == {3}
+    for unit in UNITS[:8]:
+        assert Latencies(store, collection).slope(unit).ms == pytest.approx(unit_ms(unit))
+
+
+def test_a_device_that_stays_slow_is_said(store):
+    """All is kept in the end, and told apart."""
+    collection = run(Moody(12, 10**9), store, chains())
+    assert slow_share(store.stretches(collection)) == pytest.approx(1)
+    assert [state for _, _, state in states(store, collection)][:3] == ["repeated", "repeated", "drifted"]
+    assert {latency.rounds for latency in Latencies(store, collection).slopes.values()} == {3}
+
+
+def test_it_waits_for_a_slow_device_as_long_as_it_has_patience(store, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("latency_lut.measuring.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("latency_lut.measuring.time.sleep", lambda s: now.__setitem__(0, now[0] + s))
+    patient = msgspec.structs.replace(QUICK, patience_s=3)
+    collection = run(Moody(20, 26), store, chains(), patient)
+    assert "drifted" not in [state for _, _, state in states(store, collection)]
+    assert 0 < now[0] <= 2
+    now[0] = 0
+    run(Moody(12, 10**9), store, chains(5), msgspec.structs.replace(patient, seed=1))
+    assert now[0] == pytest.approx(3 * 3)
+
+
+def test_an_anchor_that_fails_is_said(store):
     device = Scripted()
-
-    def faster(done, total, what):
-        device.speed *= 1.01
-
-    collection = run(device, store, chains(), progress=faster)
-    assert [row[4] for row in store.rounds(collection) if row[0] == 0] == ["repeated", "repeated", "drifted"]
+    device.other[ANCHOR] = RuntimeError("no room")
+    with pytest.raises(SpecError, match=r"^the anchor, network .*: can't be measured: no room$"):
+        run(device, store, chains())
 
 
 def test_what_fails_stops_nothing(store):
@@ -169,6 +212,11 @@ def test_what_fails_stops_nothing(store):
     assert store.failures(collection) == {items[3]: "no such"}
     assert items[3] not in Latencies(store, collection).items.values()
     assert len(Latencies(store, collection).slopes) == 7
+    del device.other[items[3]]
+    collection = run(device, store, items)
+    assert not store.failures(collection)
+    assert len(Latencies(store, collection).slopes) == 8
+    assert {latency.rounds for latency in Latencies(store, collection).slopes.values()} == {3}
 
 
 def test_killed_at_any_moment(tmp_path):
@@ -183,7 +231,7 @@ def test_killed_at_any_moment(tmp_path):
                 "SELECT id, round, attempt, round(median_ms, 9), runs FROM bursts JOIN items ON item = number"
                 " ORDER BY id, round, attempt"
             ).fetchall()
-            return bursts, connection.execute("SELECT round, attempt, state FROM rounds").fetchall()
+            return bursts, connection.execute("SELECT round, attempt, state FROM stretches").fetchall()
 
     with Store(tmp_path / "whole.sqlite", create=True) as store:
         run(Scripted(), store, chains())

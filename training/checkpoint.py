@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from supernet.values import show
+from supernet.values import UserError, show
 
 from .checkpoint_file import Record, UnusableError, beside, read_record, read_state, write_state
 
@@ -28,7 +28,7 @@ _PLAIN = (int, float, bool, str, bytes, type(None), torch.Size, torch.dtype, tor
 logger = logging.getLogger("training")
 
 
-class CheckpointError(Exception):
+class CheckpointError(UserError):
     """A checkpoint can't be written, or none can be continued from."""
 
 

@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from supernet import NetSpec, Space, SpecError, WeightsError, load_space, load_spec
-from supernet.values import first_line, printable
+from supernet import NetSpec, Space, SpecError, command_line, load_space, load_spec
+from supernet.values import UserError, first_line, printable
 
-from .checkpoint import CheckpointError
 from .config import RunConfig
-from .data import DataError, open_data
+from .data import open_data
 from .evaluation import evaluate_members
 from .launching import launch
-from .loop import DivergedError, Interrupted, train
+from .loop import Interrupted, train
 from .precision import set_up
-from .processes import ProcessesError, device_for
+from .processes import device_for
 from .reading import load_config
 from .run_folder import has_checkpoints, read_setting, read_supernet
-
-_OURS = (SpecError, WeightsError, CheckpointError, DataError, DivergedError, ProcessesError)
 
 _ADVICE = {
     "does not have a deterministic implementation": "Set precision.deterministic=false, or another device.",
@@ -49,37 +44,27 @@ CHANGEABLE = (
 
 
 def run_safely(command: Callable[[], None]) -> int:
-    """The exit status: 2 for what a user can mend, 130 where the run was asked to stop, as is usual for signals."""
+    """The exit status, as of every command; what PyTorch says of things that a user can change gets its advice."""
+    return command_line.run_safely(lambda: _advised(command))
+
+
+def _advised(command: Callable[[], None]) -> None:
     try:
         command()
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except _OURS as error:
-        return _say(str(error))
-    except (Interrupted, KeyboardInterrupt):
-        return 130
+    except UserError:
+        raise
+    except Interrupted:
+        raise KeyboardInterrupt from None
     except torch.OutOfMemoryError as error:
-        return _say(f"out of GPU memory: {str(error).splitlines()[0]} Try a smaller data.batch_size.")
-    except BrokenPipeError:
-        # Whoever read the output, such as `head`, has gone; Python would try to write the rest when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _say("nobody reads the output any more")
+        raise UserError(f"out of GPU memory: {first_line(error)} Try a smaller data.batch_size.") from None
+    except BrokenPipeError:  # whoever read the output, such as `head`, has gone; what was asked for is not all done
+        command_line.forget_output()
+        raise UserError("nobody reads the output any more") from None
     except RuntimeError as error:
         known = next((advice for words, advice in _ADVICE.items() if words in str(error)), None)
         if known is None:
             raise
-        return _say(f"{first_line(error)} {known}")
-    except OSError as error:  # a full disk, a folder that was taken away
-        where = f"{printable(str(error.filename))}: " if error.filename else ""
-        return _say(f"{where}{error.strerror or error}")
-    return 0
-
-
-def _say(what: str) -> int:
-    rank = os.environ.get("RANK", "0")
-    who = "" if rank == "0" else f" (process {printable(rank)})"
-    print(f"error{who}: {' '.join(what.splitlines())}", file=sys.stderr)
-    return 2
+        raise UserError(f"{first_line(error)} {known}") from None
 
 
 def train_command(path: str, overrides: Sequence[str], out: Path) -> None:

@@ -8,6 +8,8 @@ import math
 from pathlib import Path
 from typing import IO, Any
 
+from supernet.whole_files import whole_file
+
 logger = logging.getLogger("training")
 
 
@@ -36,9 +38,8 @@ class JsonLines:
         self._file.close()
 
     def _repair(self, path: Path) -> None:
-        beside = path.with_name(path.name + ".tmp")
         dropped = 0
-        with path.open("rb") as old, beside.open("wb") as new:
+        with path.open("rb") as old, whole_file(path) as beside, beside.open("wb") as new:
             for line in old:
                 record = _record(line)
                 if record is None:
@@ -49,7 +50,6 @@ class JsonLines:
                         self._kinds_at_start.add(str(record.get("kind")))
         if dropped:
             logger.warning("%s: %d half-written line%s cut off", path, dropped, "" if dropped == 1 else "s")
-        beside.replace(path)
 
 
 def _record(line: bytes) -> dict[str, Any] | None:

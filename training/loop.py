@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from supernet import save_spec
+from supernet.values import UserError
 
 from .claim import claimed
 from .config import RunConfig
@@ -34,7 +35,7 @@ _AGREE = 8
 """Steps after which several processes ask each other whether one is to stop."""
 
 
-class DivergedError(RuntimeError):
+class DivergedError(UserError, RuntimeError):
     """A loss is not finite."""
 
 

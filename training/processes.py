@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from supernet.values import SpecError, first_line, show
+from supernet.values import SpecError, UserError, first_line, show
 
 from .config import PrecisionConfig
 
@@ -29,7 +29,7 @@ TIMEOUT_S = 1200.0
 logger = logging.getLogger("training")
 
 
-class ProcessesError(RuntimeError):
+class ProcessesError(UserError, RuntimeError):
     """The processes of a run can't come together, or one of them was lost."""
 
 

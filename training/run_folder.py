@@ -18,6 +18,7 @@ import torch
 from supernet import Space, Supernet, load_space, save_space
 from supernet.options import Options
 from supernet.values import SpecError, printable, show
+from supernet.whole_files import write_whole
 
 from .checkpoint import CheckpointError, best_checkpoint, load_checkpoint, load_latest
 from .config import RunConfig
@@ -43,8 +44,8 @@ def write_setting(folder: Path, config: RunConfig, space: Space) -> None:
     try:
         warn_of_changes(folder, config)
         save_space(space, folder / "space.yaml")  # the first: it says whose folder this is
-        _write(folder / "config.yaml", format_config(config))
-        _write(folder / "environment.json", json.dumps(environment(), indent=1) + "\n")
+        write_whole(folder / "config.yaml", format_config(config))
+        write_whole(folder / "environment.json", json.dumps(environment(), indent=1) + "\n")
     except OSError as error:
         raise SpecError("--out", f"{printable(str(folder))} can't be written: {error.strerror}") from None
 
@@ -110,12 +111,6 @@ def _best(folder: Path) -> tuple[dict[str, Any], Path] | None:
     except CheckpointError as error:
         logger.warning("the best checkpoint is refused, and the newest taken: %s", error)
         return None
-
-
-def _write(path: Path, text: str) -> None:
-    beside = path.with_name(path.name + ".tmp")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
 
 
 def plain(state: Any) -> Any:

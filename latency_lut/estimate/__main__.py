@@ -11,7 +11,8 @@ from dataclasses import asdict
 import timm
 from torch import nn
 
-from supernet import NetSpec, SpecError, load_spec, published_names
+from supernet import NetSpec, load_spec, published_names
+from supernet.command_line import run_safely
 from supernet.values import printable
 
 from .estimating import COVERAGE, Estimate, estimate_ms
@@ -41,14 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--coverage", type=float, default=COVERAGE, help=f"of the interval (default {COVERAGE})")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     args = parser.parse_args(arguments)
-    try:
+
+    def run() -> None:
         for name in args.models:
             found = estimate_ms(network(name), args.device, args.resolution, coverage=args.coverage)
             print(json.dumps({"model": name, **asdict(found)}) if args.json else line(name, found), flush=True)
-    except SpecError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return run_safely(run)
 
 
 if __name__ == "__main__":

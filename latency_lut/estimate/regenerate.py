@@ -16,8 +16,8 @@ import timm
 import torch
 from torch import nn
 
-from deploy.files import write_whole
 from supernet import NetSpec, SpecError, load_spec
+from supernet.whole_files import write_whole
 
 from .features import features
 from .published import FILE, Measured, Published, read, text

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import IO
 
 import deploy
-from deploy.files import whole_folder, write_whole, writing
+from deploy.files import whole_folder, writing
 from supernet.values import SpecError, first_line, printable, show
+from supernet.whole_files import whole_file, write_whole
 
 from .job import RESULTS, is_inside, read_job
 from .results import merge, parse_results
@@ -32,19 +33,17 @@ def pack(job_dir: Path, archive: Path) -> None:
         files += inside
     if (job_dir / RESULTS).exists():
         files.append(job_dir / RESULTS)
-    temporary = archive.with_name(f".{archive.name}.tmp")
-    with writing(archive):
-        try:
-            # The app reads this one format, without compression: weights in half precision hardly shrink.
-            with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
-                for file in files:
-                    entry = tarfile.TarInfo(file.relative_to(job_dir).as_posix())
-                    entry.size, entry.mode = file.stat().st_size, 0o644
-                    with file.open("rb") as content:
-                        tar.addfile(entry, content)
-            temporary.replace(archive)
-        finally:
-            temporary.unlink(missing_ok=True)
+    # The app reads this one format, without compression: weights in half precision hardly shrink.
+    with (
+        writing(archive),
+        whole_file(archive) as beside,
+        tarfile.open(beside, "w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
+        for file in files:
+            entry = tarfile.TarInfo(file.relative_to(job_dir).as_posix())
+            entry.size, entry.mode = file.stat().st_size, 0o644
+            with file.open("rb") as content:
+                tar.addfile(entry, content)
 
 
 def unpack_job(archive: Path, folder: Path) -> Path:
@@ -87,7 +86,8 @@ def unpack_results(source: Path, job_dir: Path) -> None:
         parse_results(both, job.job)
     except SpecError as error:
         raise SpecError(printable(str(source)), str(error)) from None
-    write_whole(job_dir / RESULTS, both)
+    with writing(job_dir / RESULTS):
+        write_whole(job_dir / RESULTS, both)
 
 
 def _results(source: Path) -> bytes:

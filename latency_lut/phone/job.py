@@ -13,10 +13,10 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from deploy.files import write_whole
 from supernet.options import Options
 from supernet.strict_reading import StrictReader
 from supernet.values import Choice, SpecError, first_line, printable, show
+from supernet.whole_files import write_whole
 
 from ..protocol import Protocol
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from supernet.values import SpecError, first_line, printable, show
+from supernet.whole_files import whole_file
 
 from ..items import Item
 from ..protocol import Burst, Protocol
@@ -26,7 +27,7 @@ _COLUMNS = {
     "text": str,
     "round": int,
     "attempt": int,
-    "round_state": str,
+    "state": str,
     "anchor_first_ms": float,
     "anchor_last_ms": float,
     "median_ms": float,
@@ -34,15 +35,16 @@ _COLUMNS = {
     "high_ms": float,
     "runs": int,
     "contention": float,
+    "more": str,
     "measured": str,
 }
-_OPTIONAL = ("round_state", "anchor_first_ms", "anchor_last_ms", "contention")
+_OPTIONAL = ("state", "anchor_first_ms", "anchor_last_ms", "contention", "more")
 _QUERY = (
-    "SELECT c.device, c.protocol, i.copies, i.text, b.round, b.attempt, r.state, r.anchor_first_ms, r.anchor_last_ms,"
-    " b.median_ms, b.low_ms, b.high_ms, b.runs, b.contention, b.measured"
+    "SELECT c.device, c.protocol, i.copies, i.text, b.round, b.attempt, s.state, s.anchor_first_ms, s.anchor_last_ms,"
+    " b.median_ms, b.low_ms, b.high_ms, b.runs, b.contention, b.more, b.measured"
     " FROM bursts b JOIN collections c ON c.id = b.collection JOIN items i ON i.number = b.item"
-    " LEFT JOIN rounds r ON r.collection = b.collection AND r.round = b.round AND r.attempt = b.attempt"
-    " ORDER BY c.id, b.round, b.attempt, i.number"
+    " LEFT JOIN stretches s ON s.collection = b.collection AND s.round = b.round AND s.attempt = b.attempt"
+    " ORDER BY c.id, b.round, i.number, b.attempt"
 )
 
 
@@ -55,9 +57,8 @@ def rows(store: Store) -> Iterator[dict[str, Any]]:
 def write_rows(store: Store, path: Path) -> int:
     """CSV, or JSON lines, by the suffix. How many rows there are."""
     suffix = _suffix(path)
-    beside = path.with_name(path.name + ".tmp")
     number = 0
-    with beside.open("w", encoding="utf-8", newline="") as file:
+    with whole_file(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, list(_COLUMNS))
         if suffix == ".csv":
             table.writeheader()
@@ -67,7 +68,6 @@ def write_rows(store: Store, path: Path) -> int:
                 table.writerow(row)
             else:
                 file.write(json.dumps(row) + "\n")
-    beside.replace(path)
     return number
 
 
@@ -109,6 +109,7 @@ def _checked(row: Any, where: str) -> dict[str, Any]:
     try:
         found["device"] = json.loads(found["device"])
         found["protocol"] = Protocol(**json.loads(found["protocol"]))
+        found["more"] = json.loads(found["more"]) if found["more"] else None
         if found["copies"]:
             read_key(found["text"])
     except (TypeError, ValueError) as error:
@@ -127,20 +128,23 @@ def add_rows(store: Store, found: Iterable[dict[str, Any]], tool: str) -> int:
             if who not in collections:
                 collections[who] = store.collection(row["device"], row["protocol"], tool)
             collection, number = collections[who], numbers[Item(row["text"], row["copies"])]
-            if row["round_state"] is not None:
-                store.begin_round(collection, row["round"], row["attempt"], row["anchor_first_ms"])
+            if row["state"] is not None:
+                store.begin_stretch(collection, row["round"], row["attempt"], row["anchor_first_ms"])
                 if row["anchor_last_ms"] is not None:
-                    last = (row["anchor_last_ms"], row["round_state"])
-                    store.end_round(collection, row["round"], row["attempt"], *last)
+                    last = (row["anchor_last_ms"], row["state"])
+                    store.end_stretch(collection, row["round"], row["attempt"], *last)
             burst = Burst(*(row[name] for name in Burst._fields))
-            store.add_burst(collection, number, row["round"], row["attempt"], burst, measured=row["measured"])
+            more = row["more"]
+            store.add_burst(collection, number, row["round"], row["attempt"], burst, more, row["measured"])
     return len(found)
 
 
 def merge(into: Store, other: Store, tool: str) -> int:
     def plain_rows() -> Iterator[dict[str, Any]]:
         for row in rows(other):
-            yield row | {"device": json.loads(row["device"]), "protocol": Protocol(**json.loads(row["protocol"]))}
+            more = json.loads(row["more"]) if row["more"] else None
+            protocol = Protocol(**json.loads(row["protocol"]))
+            yield row | {"device": json.loads(row["device"]), "protocol": protocol, "more": more}
 
     return add_rows(into, plain_rows(), tool)
 

@@ -34,14 +34,14 @@ class Summary(NamedTuple):
 
 
 class Latencies:
-    """Of one collection, from rounds that count."""
+    """Of one collection, from stretches that count."""
 
     def __init__(self, store: Store, collection: Collection) -> None:
         self.collection = collection
         query = (
-            "SELECT b.item, b.median_ms FROM bursts b JOIN rounds r"
-            " ON r.collection = b.collection AND r.round = b.round AND r.attempt = b.attempt"
-            " WHERE b.collection = ? AND r.state IN ('accepted', 'drifted', 'open') ORDER BY b.item"
+            "SELECT b.item, b.median_ms FROM bursts b JOIN stretches s"
+            " ON s.collection = b.collection AND s.round = b.round AND s.attempt = b.attempt"
+            " WHERE b.collection = ? AND s.state IN ('accepted', 'drifted', 'open') ORDER BY b.item"
         )
         found = np.array(store.connection.execute(query, (collection.id,)).fetchall(), dtype=np.float64).reshape(-1, 2)
         self.items = store.items(collection)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 1
+VERSION = 2
 
 CREATE = """
 CREATE TABLE collections (
@@ -21,7 +21,7 @@ CREATE TABLE items (
     copies INTEGER NOT NULL,        -- 0: a whole network
     text TEXT NOT NULL              -- the key of a unit, or a network's YAML
 );
-CREATE TABLE rounds (
+CREATE TABLE stretches (         -- of a round, between two looks at the anchor; on a phone, a whole round
     collection INTEGER NOT NULL REFERENCES collections (id) ON DELETE CASCADE,
     round INTEGER NOT NULL,
     attempt INTEGER NOT NULL,
@@ -53,7 +53,7 @@ CREATE TABLE failures (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: dict[int, str] = {}
+MIGRATIONS: dict[int, str] = {1: "ALTER TABLE rounds RENAME TO stretches"}
 """From a version to the next one."""
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from supernet.values import SpecError, did_you_mean, first_line, printable
+from supernet.values import SpecError, UserError, did_you_mean, first_line, printable
 
 from ..devices.base import Facts
 from ..items import Item
@@ -24,8 +25,20 @@ SUSTAINED = -1
 """The round of what was measured without gaps."""
 
 
-class TableError(ValueError):
+class TableError(UserError, ValueError):
     """The file is no table, or does not hold what is asked for."""
+
+
+class Stretch(NamedTuple):
+    """A part of a round, between two looks at the anchor; on a phone, a whole round. `state` is `open` while it is
+    under way, then `accepted`, `repeated` (it does not count), or `drifted` (it does, although the anchor was slow)."""
+
+    round: int
+    attempt: int
+    first_ms: float
+    last_ms: float | None
+    state: str
+    items: set[int]
 
 
 @dataclass(frozen=True)
@@ -161,6 +174,7 @@ class Store:
         """Nothing happens where it is there already."""
         text = _json(more) if more else None
         with self.writing() as connection:
+            connection.execute("DELETE FROM failures WHERE collection = ? AND item = ?", (collection.id, item))
             connection.execute(
                 "INSERT OR IGNORE INTO bursts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (collection.id, item, round_, attempt, *burst, text, measured or now()),
@@ -179,29 +193,47 @@ class Store:
         )
         return {Item(text, copies): reason for text, copies, reason in rows}
 
-    # --- rounds ------------------------------------------------------------------------------------------------
+    # --- stretches of rounds -------------------------------------------------------------------------------------
 
-    def rounds(self, collection: Collection) -> list[tuple[int, int, float, float | None, str]]:
-        """Number, attempt, the anchor at start and end, state."""
-        return self.connection.execute(
-            "SELECT round, attempt, anchor_first_ms, anchor_last_ms, state FROM rounds WHERE collection = ?"
-            " ORDER BY round, attempt",
-            (collection.id,),
-        ).fetchall()
+    def stretches(self, collection: Collection, round_: int | None = None) -> list[Stretch]:
+        """Of one round, or of all."""
+        values = (collection.id, round_)
+        items: dict[tuple[int, int], set[int]] = defaultdict(set)
+        for number, attempt, item in self.connection.execute(
+            "SELECT round, attempt, item FROM bursts WHERE collection = ?1 AND (?2 IS NULL OR round = ?2)", values
+        ):
+            items[number, attempt].add(item)
+        rows = self.connection.execute(
+            "SELECT round, attempt, anchor_first_ms, anchor_last_ms, state FROM stretches"
+            " WHERE collection = ?1 AND (?2 IS NULL OR round = ?2) ORDER BY round, attempt",
+            values,
+        )
+        return [
+            Stretch(number, attempt, first_ms, last_ms, state, items[number, attempt])
+            for number, attempt, first_ms, last_ms, state in rows
+        ]
 
-    def begin_round(self, collection: Collection, round_: int, attempt: int, anchor_ms: float) -> None:
+    def begin_stretch(self, collection: Collection, round_: int, attempt: int, anchor_ms: float) -> None:
+        """One that was begun already goes on."""
         with self.writing() as connection:
             connection.execute(
-                "INSERT OR IGNORE INTO rounds VALUES (?, ?, ?, ?, NULL, 'open')",
+                "INSERT OR IGNORE INTO stretches VALUES (?, ?, ?, ?, NULL, 'open')",
                 (collection.id, round_, attempt, anchor_ms),
             )
 
-    def end_round(self, collection: Collection, round_: int, attempt: int, anchor_ms: float, state: str) -> None:
+    def end_stretch(self, collection: Collection, round_: int, attempt: int, anchor_ms: float, state: str) -> None:
         with self.writing() as connection:
             connection.execute(
-                "UPDATE rounds SET anchor_last_ms = ?, state = ? WHERE collection = ? AND round = ? AND attempt = ?",
+                "UPDATE stretches SET anchor_last_ms = ?, state = ? WHERE collection = ? AND round = ? AND attempt = ?",
                 (anchor_ms, state, collection.id, round_, attempt),
             )
+
+
+def slow_share(stretches: Iterable[Stretch]) -> float:
+    """Of the bursts that count, how many were measured while the device was slow."""
+    counting = [one for one in stretches if one.state in ("accepted", "drifted")]
+    total = sum(len(one.items) for one in counting)
+    return sum(len(one.items) for one in counting if one.state == "drifted") / total if total else 0.0
 
 
 def now() -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..plain_yaml import write_yaml
+from ..whole_files import write_whole
 from .choices import Open, PartSpace
 from .space import SlotKind, Space, StageSpace
 
@@ -26,11 +27,7 @@ def format_space(space: Space) -> str:
 
 
 def save_space(space: Space, path: str | Path) -> None:
-    """Written beside and renamed, so that a reader never sees half a file."""
-    path = Path(path)
-    beside = path.with_name(path.name + ".tmp")
-    beside.write_text(format_space(space), encoding="utf-8")
-    beside.replace(path)
+    write_whole(path, format_space(space))
 
 
 def _stage(stage: StageSpace) -> dict[str, Any]:

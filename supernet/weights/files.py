@@ -17,7 +17,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ..values import first_line, printable
+from ..values import UserError, first_line, printable
+from ..whole_files import whole_file
 
 State = dict[str, Tensor]
 SPEC_KEY = "slimformer_spec"
@@ -35,7 +36,7 @@ _HARMLESS: list[Any] = [
 ]
 
 
-class WeightsError(ValueError):
+class WeightsError(UserError, ValueError):
     """A file that can't be used as weights for a network; the message is one line or a short list."""
 
 
@@ -66,16 +67,14 @@ def write_state(state: State, path: str | Path, metadata: dict[str, str]) -> Non
     path = Path(path)
     if path.suffix not in (".safetensors", ".pth", ".pt"):
         raise WeightsError(f"{path}: the suffix {path.suffix!r} is not one of .safetensors, .pth, .pt")
-    beside = path.with_name(path.name + ".tmp")
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     try:
-        if path.suffix == ".safetensors":
-            safetensors.torch.save_file(contiguous, beside, metadata=metadata)
-        else:
-            torch.save(contiguous, beside)
-        beside.replace(path)
+        with whole_file(path) as beside:
+            if path.suffix == ".safetensors":
+                safetensors.torch.save_file(contiguous, beside, metadata=metadata)
+            else:
+                torch.save(contiguous, beside)
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
-        beside.unlink(missing_ok=True)
         raise WeightsError(f"{path}: can't be written ({first_line(error)})") from None
 
 

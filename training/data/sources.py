@@ -9,10 +9,10 @@ from typing import Protocol, overload
 import numpy as np
 from PIL import Image
 
-from supernet.values import SpecError, printable, show
+from supernet.values import SpecError, UserError, printable, show
 
 
-class DataError(RuntimeError):
+class DataError(UserError, RuntimeError):
     """The data can't be used any further: broken files, too many unreadable images, a worker that died."""
 
 
