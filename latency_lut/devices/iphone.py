@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from deploy.files import write_whole
 from supernet.values import printable
+from supernet.whole_files import write_whole
 
 from ..phone.app import PhoneApp, cache_folder, check_bundle, check_team, default_bundle
 from ..phone.archive import pack
