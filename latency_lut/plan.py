@@ -6,12 +6,16 @@ so are whole networks for the fit, drawn so that their MACs spread evenly.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import random
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from supernet import NetSpec, Space, SpecError, count
 from supernet.space.published import published_members
@@ -20,7 +24,7 @@ from supernet.whole_files import write_whole
 
 from .items import Item, chain, network
 from .protocol import Protocol
-from .units import Unit, space_units
+from .units import space_units, unit_cost
 
 FORMAT = 1
 COPIES = (1, 4)
@@ -103,26 +107,21 @@ def estimated_hours(plan: Plan, protocol: Protocol, macs_per_second: float, load
     """Roughly: runs at that speed, and loading in each round."""
     seconds = 0.0
     for item in plan.items:
-        macs = count(item.spec).macs if not item.copies else item.copies * unit_macs(item.unit)
+        macs = count(item.spec).macs if not item.copies else item.copies * unit_cost(item.unit).macs
         run_s = max(macs / macs_per_second, 5e-5)
         runs = protocol.warm_up + max(protocol.burst_runs, protocol.burst_ms / 1e3 / run_s)
         seconds += protocol.rounds * (load_s + runs * run_s + protocol.idle_ms / 1e3)
     return seconds / 3600
 
 
-def unit_macs(unit: Unit) -> int:
-    from supernet.blocks import block_cost
-    from supernet.downsamples import downsample_cost
-
-    if unit.part == "stem":
-        return int(unit.options.cost(unit.width_in, unit.size).macs)
-    if unit.part == "downsample":
-        return int(downsample_cost(unit.options, unit.width_in, unit.width, unit.size).macs)
-    if unit.part == "block":
-        return int(block_cost(unit.options, unit.width, unit.size).macs)
-    if unit.part == "head":
-        return int(unit.options.cost(unit.width, unit.num_classes, unit.distilled, unit.size).macs)
-    return 0
+def add_to_plan(plan: Plan, folder: Path) -> Plan:
+    """With what is planned there already. Of two that add at the same time, one waits for the other."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with claimed(folder / ".lock", waits=True):
+        if (folder / "plan.json").exists():
+            plan = load_plan(folder).merged(plan)
+        save_plan(plan, folder)
+    return plan
 
 
 def save_plan(plan: Plan, folder: Path) -> None:
@@ -143,12 +142,43 @@ def load_plan(folder: Path) -> Plan:
         data: Any = json.loads(path.read_text(encoding="utf-8"))
         if data["format"] != FORMAT:
             raise SpecError(shown, f"format {show(data['format'])} is not {FORMAT}: make the plan again")
-        items = tuple(Item(str(one["text"]), int(one["copies"])) for one in data["items"])
-        anchor = next(item for item in items if item.id == data["anchor"])
-        return Plan(tuple(map(str, data["spaces"])), items, anchor)
+        items = tuple(map(_checked_item, data["items"]))
+        (anchor,) = (item for item in items if item.id == data["anchor"] and not item.copies)
+        spaces = data["spaces"]
+        if len(set(items)) < len(items) or not isinstance(spaces, list) or set(map(type, spaces)) != {str}:
+            raise ValueError
+        return Plan(tuple(spaces), items, anchor)
     except OSError as error:
         raise SpecError(shown, f"can't be read: {error.strerror}; `python -m latency_lut plan` makes it") from None
-    except (ValueError, KeyError, TypeError, StopIteration) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         if isinstance(error, SpecError):
             raise
-        raise SpecError(shown, "is no plan, or damaged") from None
+        raise SpecError(
+            shown, "is no plan, or damaged; `python -m latency_lut plan` makes one in another folder"
+        ) from None
+
+
+def _checked_item(row: Any) -> Item:
+    """Its id is the hash of the rest."""
+    text, copies = row["text"], row["copies"]
+    if not isinstance(text, str) or type(copies) is not int:
+        raise TypeError
+    item = Item(text, copies)
+    if item.id != row["id"]:
+        raise ValueError
+    return item
+
+
+@contextmanager
+def claimed(file: Path, *, waits: bool = False) -> Iterator[IO[str]]:
+    """Opened to add to it, and no other process's until the end. The system frees it where a process is killed."""
+    with file.open("a", encoding="utf-8") as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise SpecError(
+                    printable(str(file.parent)), "another process is at work there; wait for its end"
+                ) from None
+            print(f"a second process would not be noticed, as {printable(str(file))} can't be locked", file=sys.stderr)
+        yield opened

@@ -2,7 +2,7 @@
 
 What a place of the network costs depends on few genes, such as a slot's kind, kernel, the width of its stage and the
 resolution. For each place there is one small table over all values of those genes, so that the cost of a code is one
-look-up a place.
+look-up a place. A cost may be one number or several, such as milliseconds on two phones and parameters.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ from supernet.space.genes import Fields
 
 from .units import Unit
 
-UnitCost = Callable[[Unit], float]
+Values = float | np.ndarray
+UnitCost = Callable[[Unit], Values]
+Choices = dict[int | None, int]
+"""The value of each gene of a place; None stands for what is not to choose, and has the value 0."""
+PlaceCost = Callable[[Choices], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -35,19 +39,20 @@ class Term:
 
 
 class Population:
-    """`population(codes)` has the cost of each network, `offset` included. Codes are rows as from `space.encode`."""
+    """`population(codes)` has the cost of each network, `offset` included. Codes are rows as from `space.encode`. Where
+    a unit has several costs, so have networks: a row for each."""
 
-    def __init__(self, space: Space, unit_cost: UnitCost, offset: float = 0.0) -> None:
-        self.space, self.offset = space, offset
-        self._known: dict[Unit, float] = {}
-        self._blocks: dict[tuple[Any, ...], float] = {}
+    def __init__(self, space: Space, unit_cost: UnitCost, offset: Values = 0.0) -> None:
+        self.space, self.offset = space, np.asarray(offset, dtype=np.float64)
+        self._known: dict[Unit, np.ndarray] = {}
+        self._blocks: dict[tuple[Any, ...], np.ndarray] = {}
         self._maps = functools.cache(space.maps)
         self._unit_cost = unit_cost
         self.terms = [self._term(genes, cost) for genes, cost in self._places()]
 
     def __call__(self, codes: Any) -> np.ndarray:
         codes = np.ascontiguousarray(np.asarray(codes, dtype=np.int32).T)
-        total = np.full(codes.shape[1], self.offset)
+        total = np.tile(self.offset, (codes.shape[1], *(1 for _ in self.offset.shape)))
         for term in self.terms:
             if len(term.genes):
                 at = codes[term.genes[0]] * term.strides[0]
@@ -58,25 +63,25 @@ class Population:
                 total += term.costs[0]
         return total
 
-    def _cost(self, unit: Unit) -> float:
+    def _cost(self, unit: Unit) -> np.ndarray:
         found = self._known.get(unit)
         if found is None:
-            found = self._known[unit] = self._unit_cost(unit)
+            found = self._known[unit] = np.broadcast_to(np.asarray(self._unit_cost(unit)), self.offset.shape)
         return found
 
-    def _term(self, genes: Sequence[int], cost: Callable[[dict[int | None, int]], float]) -> Term:
+    def _term(self, genes: Sequence[int], cost: PlaceCost) -> Term:
         choices = [self.space.layout.choices[gene] for gene in genes]
         combinations = itertools.product(*(range(number) for number in choices))
         costs = [cost({None: 0} | dict(zip(genes, values, strict=True))) for values in combinations]
         strides = [int(np.prod(choices[index + 1 :])) for index in range(len(genes))]
         return Term(np.array(genes, dtype=np.int64), np.array(strides, dtype=np.int32), np.array(costs))
 
-    def _places(self) -> list[tuple[list[int], Callable[[dict[int | None, int]], float]]]:
+    def _places(self) -> list[tuple[list[int], PlaceCost]]:
         """The genes of each place, and what it costs for their values."""
         space, layout = self.space, self.space.layout
-        found: list[tuple[list[int], Callable[[dict[int | None, int]], float]]] = []
+        found: list[tuple[list[int], PlaceCost]] = []
 
-        def stem_cost(at: dict[int | None, int]) -> float:
+        def stem_cost(at: Choices) -> np.ndarray:
             options = _options(space.stem, layout.stem, at, 0)
             return self._cost(Unit("stem", options, space.in_chans, options.width, self._size(at)))
 
@@ -96,7 +101,7 @@ class Population:
                 places = _genes(layout.resolution, *width_gene, genes.depth, genes.kinds[slot], *fields)
                 found.append((places, self._slot_cost(index, slot, width_of)))
 
-        def head_cost(at: dict[int | None, int]) -> float:
+        def head_cost(at: Choices) -> np.ndarray:
             width = width_of(at)
             options = _options(space.head, layout.head, at, width)
             size = self._maps(self._size(at))[-1][1]
@@ -107,31 +112,31 @@ class Population:
 
     def _downsample_cost(
         self, index: int, part: PartSpace, fields: Fields, before_of: Any, width_of: Any
-    ) -> Callable[[dict[int | None, int]], float]:
-        def cost(at: dict[int | None, int]) -> float:
+    ) -> PlaceCost:
+        def cost(at: Choices) -> np.ndarray:
             width = width_of(at)
             size_in = self._maps(self._size(at))[index][0]
             return self._cost(Unit("downsample", _options(part, fields, at, width), before_of(at), width, size_in))
 
         return cost
 
-    def _position_cost(self, index: int, width_of: Any) -> Callable[[dict[int | None, int]], float]:
-        def cost(at: dict[int | None, int]) -> float:
+    def _position_cost(self, index: int, width_of: Any) -> PlaceCost:
+        def cost(at: Choices) -> np.ndarray:
             width = width_of(at)
             return self._cost(Unit("position", None, width, width, self._maps(self._size(at))[index][1]))
 
         return cost
 
-    def _slot_cost(self, index: int, slot: int, width_of: Any) -> Callable[[dict[int | None, int]], float]:
+    def _slot_cost(self, index: int, slot: int, width_of: Any) -> PlaceCost:
         stage, genes = self.space.stages[index], self.space.layout.stages[index]
 
-        def cost(at: dict[int | None, int]) -> float:
+        def cost(at: Choices) -> np.ndarray:
             kind = at[genes.kinds[slot]]
             if stage.drop_anywhere:
                 kind -= 1
             is_empty = kind < 0 if stage.drop_anywhere else slot >= stage.depths[at[genes.depth]]
             if is_empty:
-                return 0.0
+                return np.zeros(self.offset.shape)
             fields, width, size = genes.fields[slot][kind], width_of(at), self._size(at)
             place = (index, kind, width, size, *(at[gene] for gene in fields.values()))
             if place not in self._blocks:  # the same in all slots of the stage
@@ -141,7 +146,7 @@ class Population:
 
         return cost
 
-    def _size(self, at: dict[int | None, int]) -> Size:
+    def _size(self, at: Choices) -> Size:
         resolution = self.space.resolutions[at[self.space.layout.resolution]]
         return resolution if isinstance(resolution, tuple) else (resolution, resolution)
 
@@ -156,18 +161,18 @@ def _genes(*parts: int | Fields | None) -> list[int]:
     return list(found)
 
 
-def _options(part: PartSpace, fields: Fields, at: dict[int | None, int], width: int) -> Any:
+def _options(part: PartSpace, fields: Fields, at: Choices, width: int) -> Any:
     return part.options({name: at[gene] for name, gene in fields.items()}, width)
 
 
-def _stem_width(space: Space, fields: Fields) -> tuple[list[int | None], Callable[[dict[int | None, int]], int]]:
+def _stem_width(space: Space, fields: Fields) -> tuple[list[int | None], Callable[[Choices], int]]:
     """The genes that decide on the stem's width, and the width they give."""
     gene = fields.get("width")
     widths = [stem.width for stem in space.stem.all_options(0)] if gene is None else _widths_by(space.stem, "width")
     return [gene], _by_gene(gene, widths)
 
 
-def _by_gene(gene: int | None, widths: Sequence[int]) -> Callable[[dict[int | None, int]], int]:
+def _by_gene(gene: int | None, widths: Sequence[int]) -> Callable[[Choices], int]:
     return lambda at: widths[at[gene]]
 
 

@@ -14,11 +14,11 @@ from typing import Any
 from torch import nn
 
 from supernet import NetSpec, Space, SpecError
-from supernet.blocks import BLOCKS, Block
-from supernet.downsamples import DOWNSAMPLES, Downsample
+from supernet.blocks import BLOCKS, Block, block_cost
+from supernet.downsamples import DOWNSAMPLES, Downsample, downsample_cost
 from supernet.heads import HEADS, Head
 from supernet.layers import PositionTable
-from supernet.options import Size, strided
+from supernet.options import Cost, Size, area, strided
 from supernet.pieces import BlockPiece, DownsamplePiece, HeadPiece, NormPiece
 from supernet.stages import places
 from supernet.stems import STEMS, Stem
@@ -146,6 +146,21 @@ def units(spec: NetSpec) -> list[Unit]:
         last = place
     head = Unit("head", spec.head, last.width, last.width, last.size, spec.num_classes, spec.distilled)
     return [*found, head]
+
+
+def unit_cost(unit: Unit) -> Cost:
+    """Those of a network are the sum over its units."""
+    if unit.part == "stem":
+        cost: Cost = unit.options.cost(unit.width_in, unit.size)
+    elif unit.part == "downsample":
+        cost = downsample_cost(unit.options, unit.width_in, unit.width, unit.size)
+    elif unit.part == "position":
+        cost = Cost(params=unit.width * area(unit.size))
+    elif unit.part == "block":
+        cost = block_cost(unit.options, unit.width, unit.size)
+    else:
+        cost = unit.options.cost(unit.width, unit.num_classes, unit.distilled, unit.size)
+    return cost
 
 
 def space_units(space: Space) -> list[Unit]:

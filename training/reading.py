@@ -1,110 +1,26 @@
-"""The options of a run as YAML: strict reading, the exact way back, and single values changed from the command line.
-
-An override is `a.b=c`, the value written as in YAML: step.sampled=3, optimizer.lr=1e-3, phases=[], step.teacher=null.
-"""
+"""The options of a run as a file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args, get_origin
 
-from supernet.options import field_hints
-from supernet.plain_yaml import parse_yaml, read_yaml, write_yaml
-from supernet.strict_reading import StrictReader, options_in, to_plain
-from supernet.values import SpecError, did_you_mean, printable, show
+from supernet.option_files import OptionFiles, format_options
 
 from .config import RunConfig
 
+_FILES = OptionFiles(RunConfig, "a run")
+
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """The run that a file describes. Raises SpecError: file (or override), path, value and what would be right."""
-    shown = printable(str(path))
-    try:
-        data = read_yaml(Path(path))
-    except SpecError as error:
-        raise SpecError(shown, str(error)) from None
-    return _to_config(data, overrides, shown)
+    """The run that a file describes, with single values changed: `step.sampled=3`."""
+    return _FILES.load(path, overrides)
 
 
 def parse_config(text: str, overrides: Sequence[str] = ()) -> RunConfig:
-    return _to_config(parse_yaml(text), overrides, "")
+    return _FILES.parse(text, overrides)
 
 
 def format_config(config: RunConfig) -> str:
     """The canonical YAML, defaults left out: `parse_config` makes an equal value of it."""
-    return write_yaml(to_plain(config))
-
-
-def _to_config(data: Any, overrides: Sequence[str], source: str) -> RunConfig:
-    places: dict[str, str] = {}  # which override wrote there
-    for override in overrides:
-        try:
-            place, value = _parse_override(override)
-            data = _with_value(data, place.split("."), value)
-        except SpecError as error:
-            raise SpecError(f"--set {printable(override)}", str(error)) from None
-        places[place] = override
-    try:
-        return StrictReader().read(RunConfig, data)
-    except SpecError as error:
-        wrote = [place for place in places if error.path and _within(error.path, place)]
-        where = [f"--set {printable(places[wrote[-1]])}" if wrote else source, error.path]
-        raise SpecError(": ".join(filter(None, where)), error.message) from None
-
-
-def _within(path: str, place: str) -> bool:
-    """Whether the error is in what was set, or in options that were made by setting one of their fields."""
-    return f"{path}.".startswith((f"{place}.", f"{place}[")) or place.startswith(f"{path}.")
-
-
-def _parse_override(override: str) -> tuple[str, Any]:
-    """The place and the value. A text need not be quoted: where one is wanted, what stands there is taken as it is."""
-    place, equals, written = override.partition("=")
-    place, written = place.strip(), written.strip()
-    if not equals or not all(part.isidentifier() for part in place.split(".")):
-        raise SpecError("", "is not of the form a.b=c, such as step.sampled=3")
-    wants_text = _is_text(_hint_at(place))
-    try:
-        value = parse_yaml(written)
-    except SpecError:
-        if not wants_text:
-            raise
-        value = written
-    return place, written if wants_text and not isinstance(value, str) else value
-
-
-def _hint_at(place: str) -> Any:
-    """The type of the field; SpecError for one that there isn't."""
-    hint: Any = RunConfig
-    parts = place.split(".")
-    for depth, name in enumerate(parts):
-        above = ".".join(parts[:depth])
-        options = options_in(hint)
-        if options is None:
-            raise SpecError("", f"{above} is a value and has no fields: write {above}=…")
-        if get_origin(hint) is tuple:
-            raise SpecError("", f"{above} is a list, which can only be set as a whole: write {above}=[…]")
-        hints = dict(field_hints(options))
-        if name not in hints:
-            raise SpecError("", f"there is no field {name!r} {_in(above)}, {did_you_mean(name, hints)}")
-        hint = hints[name]
-    return hint
-
-
-def _in(above: str) -> str:
-    return f"in {above}" if above else "in a run"
-
-
-def _is_text(hint: Any) -> bool:
-    return hint is str or (not isinstance(hint, type) and bool(get_args(hint)) and _is_text(get_args(hint)[0]))
-
-
-def _with_value(data: Any, parts: list[str], value: Any) -> Any:
-    """The data with one value changed; the options on the way there are made where the file leaves them out."""
-    if data is None:
-        data = {}
-    if not isinstance(data, dict):
-        raise SpecError("", f"can't be set: {show(data)} stands in the file where fields are expected")
-    name, rest = parts[0], parts[1:]
-    return data | {name: _with_value(data.get(name), rest, value) if rest else value}
+    return format_options(config)
