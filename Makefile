@@ -4,7 +4,7 @@ BIN := .venv/bin
 PACKAGES := supernet training deploy latency_lut tests bench
 SCRIPTS := train_supernet.py
 
-.PHONY: help setup test lint format quick bench-networks bench-supernet bench-latency bench-estimate check-swift clean
+.PHONY: help setup test lint format quick bench-networks bench-supernet bench-latency bench-estimate check-swift check-mac clean
 
 help:
 	@echo "make setup           the environment in .venv (about 6 GB, a minute or two)"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench-supernet  what a supernet costs beside static networks (about 45 minutes)"
 	@echo "make bench-latency   a latency table of this computer, and how well it predicts (about 20 minutes)"
 	@echo "make bench-estimate  how far the estimate for iPhones is from published figures (a minute)"
+	@echo "make check-mac       whether the requirements can be installed on a Mac (a minute, installs nothing)"
 	@echo "make check-swift     build and test the phone's part, with a Swift of its own (fetches 550 MB once)"
 
 setup: .venv/.made
@@ -56,6 +57,9 @@ bench-latency: .venv/.made
 
 bench-estimate: .venv/.made
 	$(BIN)/python bench/estimate.py
+
+check-mac: .venv/.made
+	$(BIN)/python bench/check_mac.py
 
 check-swift:
 	latency_lut/ios/check.sh

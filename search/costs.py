@@ -1,0 +1,97 @@
+"""What networks cost, for thousands at once: parameters, multiply-accumulates, milliseconds on each device.
+
+All of these are sums over units, so that one look-up a place of the network gives them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from latency_lut.lookup import LatencyTable
+from latency_lut.population import Population
+from latency_lut.units import Unit, unit_cost
+from supernet import Space, SpecError
+from supernet.values import did_you_mean
+
+from .exact import CostDistribution
+
+LATENCY = "latency "
+"""Before the name of a device, as in `latency iphone13`."""
+COUNTED = ("params", "macs")
+
+
+class Scale(NamedTuple):
+    """How a metric is written for people: `7.0 M` for 7e6."""
+
+    unit: str
+    factor: float
+
+
+def scale(metric: str) -> Scale:
+    if metric.startswith(LATENCY):
+        return Scale("ms", 1.0)
+    return {"params": Scale("M", 1e6), "macs": Scale("M", 1e6), "accuracy": Scale("%", 1.0)}.get(metric, Scale("", 1.0))
+
+
+def show(metric: str, value: float) -> str:
+    unit, factor = scale(metric)
+    return f"{value / factor:.4g} {unit}".strip()
+
+
+class Efficiency(NamedTuple):
+    """EfficientFormerV2's mobile-efficiency score, to be maximised: 100 times the product of
+    (metric / unit) ** alpha."""
+
+    units: Mapping[str, float]
+    alphas: Mapping[str, float]
+
+    def __call__(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        found: np.ndarray = np.float64(100.0) * np.ones(())
+        for metric, unit in self.units.items():
+            found = found * (columns[metric] / unit) ** self.alphas[metric]
+        return found
+
+
+class Costs:
+    """`costs(codes)` has a row for each network and a column for each of `metrics`.
+
+    Units that a table lacks are a TableError that names them.
+    """
+
+    def __init__(self, space: Space, tables: Mapping[str, LatencyTable] | None = None) -> None:
+        self.space, self.tables = space, dict(tables or {})
+        self.metrics = (*COUNTED, *(LATENCY + name for name in self.tables))
+        self._fits = [table.fit for table in self.tables.values()]
+        self._distributions: dict[str, CostDistribution] = {}
+        offsets = [0.0, 0.0, *(fit.offset_ms for fit in self._fits)]
+        self.population = Population(space, self._unit_costs, np.array(offsets))
+
+    def _unit_costs(self, unit: Unit) -> np.ndarray:
+        cost = unit_cost(unit)
+        known = zip(self._fits, self.tables.values(), strict=True)
+        ms = (fit.weight(unit.kind) * table.unit_ms(unit) for fit, table in known)
+        return np.array([cost.params, cost.macs, *ms])
+
+    def __call__(self, codes: np.ndarray) -> np.ndarray:
+        return self.population(codes)
+
+    def distribution(self, metric: str) -> CostDistribution:
+        """Of one metric over the space; made once."""
+        if metric not in self._distributions:
+            column = self.column(metric)
+            offset = float(self.population.offset[column])
+            self._distributions[metric] = CostDistribution(
+                self.space, lambda unit: float(self._unit_costs(unit)[column]), offset
+            )
+        return self._distributions[metric]
+
+    def column(self, metric: str) -> int:
+        if metric not in self.metrics:
+            raise SpecError("metric", f"{metric!r} is not known, {did_you_mean(metric, self.metrics)}")
+        return self.metrics.index(metric)
+
+    def named(self, costs: np.ndarray) -> dict[str, np.ndarray]:
+        return {metric: costs[..., column] for column, metric in enumerate(self.metrics)}
