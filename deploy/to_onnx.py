@@ -26,6 +26,7 @@ from .tracing import (
     metadata,
     silence,
     trace,
+    unprinted,
 )
 
 OPSETS = range(17, 21)
@@ -53,7 +54,7 @@ def export_onnx(
         raise ExportError(f"an export to ONNX needs onnx and onnxscript: {first_line(error)}") from None
     traced, shape_out = trace(module, shape)
     exported: Any = io.BytesIO()
-    with evaluating(traced), silence():
+    with evaluating(traced), silence(), unprinted():
         try:
             torch.onnx.export(
                 traced,
@@ -66,6 +67,7 @@ def export_onnx(
             )
             graph = onnxscript.ir.serde.deserialize_model(onnx.load_from_string(exported.getvalue()))
             onnxscript.optimizer.optimize_ir(graph, should_fold=_always_fold)
+            _number(graph.graph)
             model = onnxscript.ir.serde.serialize_model(graph)
             onnx.helper.set_model_props(model, metadata(spec_text))
             onnx.checker.check_model(model, full_check=True)
@@ -74,6 +76,16 @@ def export_onnx(
     with writing(path):
         write_whole(path, model.SerializeToString(deterministic=True))
     return ExportReport.of(path, _num_ops(model), shape, shape_out, time.process_time() - start)
+
+
+def _number(graph: Any) -> None:
+    """PyTorch names operations by modules, and does so in another way in the first export of a process; equal modules
+    shall give equal files."""
+    for index, node in enumerate(graph):
+        node.name = f"{node.op_type}_{index}"
+        for place, value in enumerate(node.outputs):
+            if not value.is_graph_output():
+                value.name = f"{index}_{place}"
 
 
 def _always_fold(node: Any) -> bool | None:

@@ -6,6 +6,8 @@ import contextlib
 import functools
 import importlib.metadata
 import itertools
+import os
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -106,6 +108,21 @@ def silence() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextlib.contextmanager
+def unprinted() -> Iterator[None]:
+    """Where PyTorch can't export a network, it prints all of its operations, past Python's own output."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def metadata(spec_text: str | None) -> dict[str, str]:

@@ -72,7 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_phone(command)
     command = add("bench", bench_command, "whole networks side by side, ours and timm's")
     command.add_argument("models", metavar="MODEL", nargs="+", help="a spec's name or file, or timm:NAME")
-    _add_device(command, ("onnxruntime", "torch", "cuda"))
+    _add_device(command, ("onnxruntime", "torch", "cuda", "coreml"))
+    _add_phone(command)
     command.add_argument("--batch", type=positive, default=1, help="images at once (default 1)")
     command.add_argument("--jobs", type=positive, default=1, help="processes that run at the same time (default 1)")
     command.add_argument("--resolution", type=int, help="instead of each network's own")
@@ -142,7 +143,8 @@ def _add_table(command: argparse.ArgumentParser) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
-    return run_safely(lambda: args.run(args), stopped="stopped; the same command goes on")
+    goes_on = args.run in (plan_command, export_command, measure_command)
+    return run_safely(lambda: args.run(args), stopped="stopped; the same command goes on" if goes_on else "stopped")
 
 
 if __name__ == "__main__":

@@ -9,15 +9,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from supernet import SpecError
 from supernet.values import printable
 from supernet.whole_files import whole_file
 
 from .command import make_device, protocol_of
+from .devices.base import Facts
 from .peers import Peer, measure_peers
 from .protocol import Protocol
 
 COLUMNS = (
-    ("model", 34, "s"),
     ("resolution", 11, "d"),
     ("params_m", 10, ".2f"),
     ("ms", 10, ".3f"),
@@ -25,31 +26,50 @@ COLUMNS = (
     ("high_ms", 10, ".3f"),
     ("images_per_second", 18, ",.1f"),
 )
+PICTURES = (".svg", ".png", ".pdf")
 
 
 def bench_command(args: argparse.Namespace) -> None:
-    device = make_device(args)
-    peers = [Peer(name, args.resolution) for name in args.models]
-    for peer in peers:
-        peer.shape  # noqa: B018  an unknown name is said before anything is measured
-    rows = measure_peers(peers, device, protocol_of(args.protocol, Protocol()), args.batch, args.jobs)
-    if args.json:
+    """A network that can't be measured is named, and does not stop the others."""
+    _check_files(args)
+    device, peers = make_device(args), [Peer(name, args.resolution) for name in args.models]
+    rows, failed = measure_peers(peers, device, protocol_of(args.protocol, Protocol()), args.batch, args.jobs)
+    if rows and args.json:
         print("\n".join(json.dumps(row | {"device": device.facts}) for row in rows))
-    else:
-        facts = ", ".join(
-            f"{name} {value}" if isinstance(value, int) else str(value) for name, value in device.facts.items()
-        )
-        print(f"{facts}; batch {args.batch}, {args.jobs} job{'s' * (args.jobs > 1)}")
-        print("".join(f"{name:<{width}}" if kind == "s" else f"{name:>{width}}" for name, width, kind in COLUMNS))
-        for row in sorted(rows, key=lambda row: row["ms"]):
-            print("".join(f"{row[name]:{'<' if kind == 's' else '>'}{width}{kind}}" for name, width, kind in COLUMNS))
-    if args.csv is not None:
+    elif rows:
+        _print(rows, device.facts)
+    if rows and args.csv is not None:
         _write_csv(rows, args.csv)
-    if args.plot is not None:
+    if rows and args.plot is not None:
         from .plots import draw_peers
 
         draw_peers(rows, str(device.facts["runtime"]), args.plot)
         print(f"drawn in {printable(str(args.plot))}", file=sys.stderr)
+    for peer, reason in failed.items():
+        print(f"failed: {printable(peer.name)}: {reason}", file=sys.stderr)
+    if failed:
+        raise SpecError("bench", f"{len(failed)} of {len(failed) + len(rows)} networks could not be measured")
+
+
+def _check_files(args: argparse.Namespace) -> None:
+    """Before minutes of measuring, not after them."""
+    for option, path in (("--csv", args.csv), ("--plot", args.plot)):
+        if path is not None and not path.parent.is_dir():
+            raise SpecError(option, f"{printable(str(path.parent))} is no folder")
+    if args.plot is not None and args.plot.suffix not in PICTURES:
+        raise SpecError("--plot", f"{printable(args.plot.name)}: the suffix is not one of {', '.join(PICTURES)}")
+
+
+def _print(rows: list[dict[str, Any]], facts: Facts) -> None:
+    about = ", ".join(f"{name} {value}" if isinstance(value, int) else str(value) for name, value in facts.items())
+    batch, jobs = rows[0]["batch"], rows[0]["jobs"]
+    print(f"{about}; batch {batch}, {jobs} job{'s' * (jobs > 1)}")
+    names = {row["model"]: printable(row["model"]) for row in rows}
+    longest = max(map(len, names.values()))
+    print("model".ljust(longest) + "".join(f"{name:>{width}}" for name, width, _ in COLUMNS))
+    for row in sorted(rows, key=lambda row: row["ms"]):
+        figures = (f"{row[name]:>{width}{kind}}" for name, width, kind in COLUMNS)
+        print(names[row["model"]].ljust(longest) + "".join(figures))
 
 
 def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:

@@ -16,7 +16,7 @@ from .devices.base import Device
 from .exporting import export, file_of, manifest
 from .items import Item
 from .measuring import measure
-from .plan import Plan, estimated_hours, load_plan, make_plan, naive_number, save_plan
+from .plan import Plan, add_to_plan, estimated_hours, load_plan, make_plan, naive_number
 from .protocol import Protocol
 from .table.store import Store, slow_share
 
@@ -27,9 +27,7 @@ def plan_command(args: argparse.Namespace) -> None:
     spaces = [_space(name, args.resolution) for name in args.spaces]
     plan = make_plan(spaces, args.networks, args.unseen, args.seed)
     folder: Path = args.out
-    if (folder / "plan.json").exists():
-        plan = load_plan(folder).merged(plan)
-    save_plan(plan, folder)
+    plan = add_to_plan(plan, folder)
     units = len({item.text for item in plan.chains})
     naive = naive_number(spaces)
     print(f"{units:,} units of {', '.join(plan.spaces)}, in {len(plan.chains):,} chains; {len(plan.networks)} networks")
@@ -70,7 +68,7 @@ def measure_command(args: argparse.Namespace) -> None:
     with Store(args.table, create=True) as store:
         collection = measure(plan.items, plan.anchor, device, store, protocol, find, TOOL, _progress("measure"))
         _finish_progress()
-        failures = store.failures(collection)
+        failures = {item: why for item, why in store.failures(collection).items() if item in set(plan.items)}
         slow = slow_share(store.stretches(collection))
     print(f"{len(plan.items) - len(failures):,} items in {protocol.rounds} rounds on {collection}; in {args.table}")
     if slow:

@@ -89,7 +89,8 @@ class LatencyTable:
         return dict(found)
 
     def latency_ms(self, spec: NetSpec) -> Prediction:
-        return self._with_interval(self.fit.latency_ms(self.parts_ms(spec)))
+        ms = self.fit.latency_ms(self.parts_ms(spec))
+        return Prediction(ms, *self.interval(ms))
 
     def population(self, space: Space) -> Population:
         """`population(codes)` gives milliseconds; make it once for a search."""
@@ -99,7 +100,8 @@ class LatencyTable:
     def latencies_ms(self, space: Space, codes: Any) -> np.ndarray:
         return self.population(space)(codes)
 
-    def _with_interval(self, ms: float) -> Prediction:
+    def interval(self, ms: float) -> tuple[float, float]:
+        """Around a predicted latency; nan where too few networks were measured to know."""
         if self.fit.error is None:
-            return Prediction(ms, float("nan"), float("nan"))
-        return Prediction(ms, ms / (1 + self.fit.error), ms * (1 + self.fit.error))
+            return float("nan"), float("nan")
+        return ms / (1 + self.fit.error), ms * (1 + self.fit.error)

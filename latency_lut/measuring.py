@@ -43,7 +43,9 @@ def measure(
     """All rounds of all items. What is in the store is not measured again; what fails is named there, left out, and
     tried again at the next start."""
     collection = store.collection(device.facts, protocol, tool)
-    work = _Work(collection, store.add_items([anchor, *items]), anchor, device, store, protocol, file_of)
+    numbers = store.add_items([anchor, *items])
+    store.forget_failures(collection, [numbers[item] for item in items])
+    work = _Work(collection, numbers, anchor, device, store, protocol, file_of)
     total = protocol.rounds * len(items)
     for _ in range(2):  # the second time, what was measured before the device was seen at its fastest
         for round_ in range(protocol.rounds):
@@ -102,7 +104,8 @@ class _Work:
         for one in stretches:
             if one.state == "accepted" and one.last_ms is not None:
                 state = self._state(one, one.last_ms, stretches)
-                self.store.end_stretch(self.collection, round_, one.attempt, one.last_ms, state)
+                if state != "accepted":
+                    self.store.end_stretch(self.collection, round_, one.attempt, one.last_ms, state)
 
     def _state(self, stretch: Stretch, last_ms: float, stretches: Sequence[Stretch]) -> str:
         if not self._is_slow(max(stretch.first_ms, last_ms)):
@@ -111,16 +114,18 @@ class _Work:
         return "drifted" if tries > self.protocol.round_repeats else "repeated"
 
     def _stretch(self, round_: int, attempt: int, batch: Sequence[Item], anchor_ms: float) -> float:
-        """The anchor's time at its end. A stretch that was interrupted goes on."""
-        self.store.begin_stretch(self.collection, round_, attempt, anchor_ms)
-        measured = self.store.measured(self.collection, round_, attempt)
+        """The anchor's time at its end. A stretch that was interrupted goes on; so does one that another process is at,
+        until either ends it."""
+        place = (self.collection, round_, attempt)
+        self.store.begin_stretch(*place, anchor_ms)
         for item in batch:
-            if self.numbers[item] not in measured:
-                self._keep(item, round_, attempt)
+            self._keep(item, round_, attempt)
         last_ms = self._look()
-        stretches = self.store.stretches(self.collection, round_)
-        ours = next(one for one in stretches if one.attempt == attempt)
-        self.store.end_stretch(self.collection, round_, attempt, last_ms, self._state(ours, last_ms, stretches))
+        with self.store.writing():
+            self.store.drop_stretch(*place)
+            stretches = self.store.stretches(self.collection, round_)
+            for ours in (one for one in stretches if one.attempt == attempt):
+                self.store.end_stretch(*place, last_ms, self._state(ours, last_ms, stretches))
         return last_ms
 
     # --- the anchor ----------------------------------------------------------------------------------------------
@@ -149,13 +154,23 @@ class _Work:
     # --- items ---------------------------------------------------------------------------------------------------
 
     def _keep(self, item: Item, round_: int, attempt: int) -> None:
+        """Nothing is measured, or kept, where another process has done so, or has ended the stretch."""
+        place = (self.collection, self.numbers[item], round_, attempt)
+        if not self._is_wanted(item, round_, attempt):
+            return
         try:
             found = self._burst(item) if round_ != SUSTAINED else self._sustained(item)
         except _FAILURES as error:
             self.failed.add(item)
             self.store.add_failure(self.collection, self.numbers[item], first_line(error))
             return
-        self.store.add_burst(self.collection, self.numbers[item], round_, attempt, found)
+        with self.store.writing():
+            if self._is_wanted(item, round_, attempt):
+                self.store.add_burst(*place, found)
+
+    def _is_wanted(self, item: Item, round_: int, attempt: int) -> bool:
+        is_open = round_ == SUSTAINED or self.store.is_open(self.collection, round_, attempt)
+        return is_open and not self.store.is_measured(self.collection, self.numbers[item], round_, attempt)
 
     def _burst(self, item: Item) -> Burst:
         with self.device.loaded(item, self.file_of(item)) as run:
@@ -166,7 +181,6 @@ class _Work:
             return sustained(run, self.device.clocks, self.protocol)
 
     def sustained(self, items: Sequence[Item]) -> None:
-        done = self.store.measured(self.collection, SUSTAINED, 0)
         for item in items:
-            if item not in self.failed and self.numbers[item] not in done:
+            if item not in self.failed:
                 self._keep(item, SUSTAINED, 0)

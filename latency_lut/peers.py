@@ -5,20 +5,23 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import random
+import signal
 import statistics
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing import connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from supernet import SpecError, build, count, fuse, load_spec
-from supernet.values import did_you_mean, first_line
+from supernet import NetSpec, SpecError, build, count, fuse, load_spec
+from supernet.values import UserError, did_you_mean, first_line, show
 
-from .devices.base import Device
+from .devices.base import Device, Run, wall_clocks
+from .exporting import FORMS
 from .protocol import Protocol, burst
 
 TIMM = "timm:"
@@ -31,6 +34,9 @@ class Peer:
     name: str
     resolution: int | None = None
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def shape(self) -> tuple[int, int, int]:
         return _shape(self)
@@ -40,96 +46,178 @@ class Peer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             if not self.name.startswith(TIMM):
-                return fuse(build(self._spec()))
-            import timm
+                return fuse(build(self.spec))
             from timm.utils import reparameterize_model
 
-            return reparameterize_model(timm.create_model(self.name.removeprefix(TIMM)).eval())
+            return reparameterize_model(self._timm_model().eval())
 
-    def _spec(self) -> Any:
+    @property
+    def spec(self) -> NetSpec:
         spec = load_spec(self.name)
         return spec if self.resolution is None else spec.with_(resolution=self.resolution)
+
+    def _timm_model(self) -> nn.Module:
+        import timm
+
+        name = self.name.removeprefix(TIMM)
+        if self.shape == Peer(self.name).shape:
+            return timm.create_model(name)
+        try:
+            return timm.create_model(name, img_size=self.shape[1:])  # those that are made for one size
+        except TypeError:
+            return timm.create_model(name)
 
     def params(self) -> int:
         if self.name.startswith(TIMM):
             return sum(parameter.numel() for parameter in self.module().parameters())
-        return count(self._spec()).params
+        return count(self.spec).params
 
 
 @functools.cache
 def _shape(peer: Peer) -> tuple[int, int, int]:
     if not peer.name.startswith(TIMM):
-        spec = peer._spec()
-        return (spec.in_chans, *spec.size)
+        return (peer.spec.in_chans, *peer.spec.size)
     import timm
 
     name = peer.name.removeprefix(TIMM)
     if not timm.is_model(name):
-        raise SpecError("MODEL", f"{name!r} is no model of timm's, {did_you_mean(name, timm.list_models())}")
+        raise SpecError("", f"{show(name)} is no model of timm's, {did_you_mean(name, timm.list_models())}")
     known = timm.get_pretrained_cfg(name)
     channels, height, width = known.input_size if known is not None else (3, 224, 224)
     return (channels, height, width) if peer.resolution is None else (channels, peer.resolution, peer.resolution)
 
 
-def measure_peers(
-    peers: Sequence[Peer], device: Device, protocol: Protocol, batch: int, jobs: int
-) -> list[dict[str, Any]]:
+class Found(NamedTuple):
+    """`failed` has a reason for each network that could not be measured; the others have a row."""
+
+    rows: list[dict[str, Any]]
+    failed: dict[Peer, str]
+
+
+def measure_peers(peers: Sequence[Peer], device: Device, protocol: Protocol, batch: int, jobs: int) -> Found:
     """Rounds over all of them in random order. With several jobs, as many processes run the same network at the same
-    time; images a second are those of all."""
+    time, by the clock; images a second are those of all."""
+    failed: dict[Peer, str] = {}
+    files: dict[Peer, Path | None] = {}
     with tempfile.TemporaryDirectory() as folder:
-        files = [_export(peer, device, Path(folder) / f"{number}.onnx", batch) for number, peer in enumerate(peers)]
-        tasks = (peers, files, device, protocol, batch)
-        if jobs == 1:
-            found = [_medians(*tasks, None)]
-        else:
-            context = multiprocessing.get_context("spawn")
-            with context.Manager() as manager:
-                barrier = manager.Barrier(jobs)
-                with context.Pool(jobs) as pool:
-                    found = pool.starmap(_medians, [(*tasks, barrier)] * jobs)
+        for number, peer in enumerate(dict.fromkeys(peers)):
+            try:
+                files[peer] = _export(peer, device, Path(folder) / f"{number}{FORMS.get(device.form or '', '')}", batch)
+            except Exception as error:  # models of all kinds fail in all ways, and the others are wanted all the same
+                failed[peer] = _reason(error, peer)
+        found = _in_processes(files, device, protocol, batch, jobs) if files else []
+    for one in found:
+        failed |= {peer: outcome for peer, outcome in one.items() if isinstance(outcome, str)}
     rows = []
-    for number, peer in enumerate(peers):
-        ms = sorted(median for one in found for median in one[number])
-        each = [statistics.median(one[number]) for one in found]
-        rows.append(
-            {
-                "model": peer.name,
-                "resolution": peer.shape[1],
-                "params_m": peer.params() / 1e6,
-                "ms": statistics.median(ms),
-                "low_ms": ms[len(ms) // 4],
-                "high_ms": ms[-1 - len(ms) // 4],
-                "images_per_second": sum(1e3 * batch / one for one in each),
-                "batch": batch,
-                "jobs": jobs,
-            }
-        )
-    return rows
+    for peer in files:
+        if peer not in failed:
+            medians = [one[peer] for one in found]
+            rows.append(_row(peer, [ms for ms in medians if not isinstance(ms, str)], batch, jobs))
+    return Found(rows, failed)
+
+
+def _row(peer: Peer, medians: Sequence[Sequence[float]], batch: int, jobs: int) -> dict[str, Any]:
+    """From the medians of the rounds of each process."""
+    ms = sorted(median for one in medians for median in one)
+    return {
+        "model": peer.name,
+        "resolution": peer.shape[1],
+        "params_m": peer.params() / 1e6,
+        "ms": statistics.median(ms),
+        "low_ms": ms[len(ms) // 4],
+        "high_ms": ms[-1 - len(ms) // 4],
+        "images_per_second": sum(1e3 * batch / statistics.median(one) for one in medians),
+        "batch": batch,
+        "jobs": jobs,
+    }
 
 
 def _export(peer: Peer, device: Device, path: Path, batch: int) -> Path | None:
+    """SpecError where there is no such network."""
+    shape = (batch, *peer.shape)
     if device.form is None:
         return None
     import deploy
 
-    try:
-        deploy.export_onnx(peer.module(), (batch, *peer.shape), path)
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise SpecError(peer.name, f"can't be exported: {first_line(error)}") from None
+    write = deploy.export_coreml if device.form == "coreml" else deploy.export_onnx
+    write(peer.module(), shape, path)
     return path
 
 
-def _medians(
-    peers: Sequence[Peer], files: Sequence[Path | None], device: Device, protocol: Protocol, batch: int, barrier: Any
-) -> list[list[float]]:
-    """For each of them, the median of each round."""
-    found: list[list[float]] = [[] for _ in peers]
-    runs = [device.ready(peer, file, batch) for peer, file in zip(peers, files, strict=True)]
+def _reason(error: Exception, peer: Peer) -> str:
+    """Without the name, which stands before it."""
+    if isinstance(error, SpecError) and error.path == peer.name:
+        return error.message
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {first_line(error)}"
+
+
+# --- in each process -------------------------------------------------------------------------------------------------
+
+Outcomes = dict[Peer, "list[float] | str"]
+"""The median of each round, or why there is none."""
+
+
+def _in_processes(
+    files: dict[Peer, Path | None], device: Device, protocol: Protocol, batch: int, jobs: int
+) -> list[Outcomes]:
+    task = (files, device, protocol, batch)
+    if jobs == 1:
+        return [_measured(*task, None)]
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(jobs)
+    processes: list[Any] = []
+    waiting: list[Any] = []
+    found: list[Outcomes] = []
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)  # they inherit it: this process sees to their end
+    try:
+        for _ in range(jobs):
+            ours, theirs = context.Pipe(duplex=False)
+            process = context.Process(target=_work, args=(theirs, *task, barrier), daemon=True)
+            process.start()
+            theirs.close()
+            processes.append(process)
+            waiting.append(ours)
+        signal.signal(signal.SIGINT, usual)
+        while waiting:
+            for ready in connection.wait(waiting):
+                pipe = waiting.pop(waiting.index(ready))
+                found.append(pipe.recv())
+    except EOFError:
+        raise SpecError("--jobs", f"one of the {jobs} processes was ended, as for lack of memory") from None
+    finally:
+        signal.signal(signal.SIGINT, usual)
+        for process in processes:
+            process.terminate()
+            process.join()
+    return found
+
+
+def _work(pipe: Any, *task: Any) -> None:
+    pipe.send(_measured(*task))
+    pipe.close()
+
+
+def _measured(
+    files: dict[Peer, Path | None], device: Device, protocol: Protocol, batch: int, together: Any
+) -> Outcomes:
+    """`together` is the barrier at which several processes wait for each other."""
+    found: Outcomes = {}
+    runs: dict[Peer, Run] = {}
+    for peer, file in files.items():
+        try:
+            runs[peer] = device.ready(peer, file, batch)
+            runs[peer]()
+            found[peer] = []
+        except Exception as error:
+            found[peer] = _reason(error, peer)
+    clocks = device.clocks if together is None else wall_clocks
     for round_ in range(protocol.rounds):
-        order = list(range(len(peers)))
+        order = list(files)
         random.Random(f"{protocol.seed} {round_}").shuffle(order)
-        for number in order:
-            if barrier is not None:
-                barrier.wait(timeout=600)
-            found[number].append(burst(runs[number], device.clocks, protocol).median_ms)
+        for peer in order:
+            if together is not None:
+                together.wait()
+            medians = found[peer]
+            if isinstance(medians, list):
+                medians.append(burst(runs[peer], clocks, protocol).median_ms)
     return found

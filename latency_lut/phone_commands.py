@@ -3,54 +3,82 @@
 from __future__ import annotations
 
 import argparse
+import itertools
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from supernet import SpecError, load_spec
 from supernet.values import printable
 
-from .command import TOOL, protocol_of
-from .devices.base import Facts
+from .command import protocol_of
 from .exporting import file_of, manifest
-from .items import Item, network
+from .items import network
 from .mlperf import read_mlperf
 from .phone.archive import pack, unpack_job, unpack_results
-from .phone.job import PHONE_PROTOCOL, RESULTS, Package, write_job
-from .phone.results import ItemResults, PhoneResults, read_results
+from .phone.explaining import PhoneError
+from .phone.job import PHONE_PROTOCOL, RESULTS, Package, describe_job, read_job, target_of, write_job
+from .phone.placement import placement_lines
+from .phone.results import PhoneResults, read_results
+from .phone.rows import store_results
+from .phone.xcode_rows import store_report
 from .plan import Plan, load_plan
-from .protocol import Burst, Protocol, summary
-from .table.store import SUSTAINED, Store
-
-SUSTAINED_ATTEMPT = 0
+from .table.store import Store
 
 
 def measure_on_phone_command(args: argparse.Namespace) -> None:
+    """Where it ends before all is measured, what came is stored all the same."""
     from .devices.iphone import measure_on_iphone
 
     if not args.team:
         raise SpecError("--team", "is missing: the identifier of your team, Xcode > Settings > Accounts")
     carried = args.plan.is_file()
-    if not carried and args.table is None:
-        raise SpecError("--table", "is missing: the file for what is measured")
-    job = unpack_job(args.plan, args.plan.with_name(f"{args.plan.stem}_job")) if carried else _write_job(args)
-    results = measure_on_iphone(job, team=args.team, phone=args.phone, bundle=args.bundle)
+    job = _carried_job(args) if carried else _job_for_table(args)
+    try:
+        results = measure_on_iphone(job, team=args.team, phone=args.phone, bundle=args.bundle)
+    except (PhoneError, KeyboardInterrupt):
+        if not carried and (job / RESULTS).exists():
+            _store(args.table, load_plan(args.plan), read_results(job), job)
+        raise
     if carried:
         print(f"carry {printable(str(job / RESULTS))} back: python -m latency_lut import TABLE FILE --plan PLAN")
     else:
         _store(args.table, load_plan(args.plan), results, job)
 
 
+def _carried_job(args: argparse.Namespace) -> Path:
+    """The folder of a packed one, beside it. It says itself how it is measured, and its table is made elsewhere."""
+    where = printable(str(args.plan))
+    if args.table is not None:
+        raise SpecError("--table", f"can't be filled here: {where} has no plan; `import` does it where the plan is")
+    if args.protocol:
+        raise SpecError("--protocol", f"can't be changed here: it stands in {where}")
+    job = unpack_job(args.plan, args.plan.with_name(f"{args.plan.stem}_job"))
+    units = read_job(job).compute_units
+    if args.compute_units not in ("all", units):
+        raise SpecError("--compute-units", f"can't be changed here: in {where} stands {units!r}")
+    return job
+
+
+def _job_for_table(args: argparse.Namespace) -> Path:
+    if args.table is None:
+        raise SpecError("--table", "is missing: the file for what is measured")
+    job = _write_job(args)
+    with Store(args.table, create=True):
+        return job  # a table that can't be written is said before hours of measuring
+
+
 def pack_command(args: argparse.Namespace) -> None:
     job = _write_job(args)
     pack(job, args.archive)
-    print(f"{printable(str(args.archive))} holds the job; `python -m latency_lut measure` takes it on a Mac")
-    print(f"what comes back: python -m latency_lut import TABLE results.jsonl --plan {args.plan}")
+    print(f"{printable(str(args.archive))} holds the job; on a Mac with a phone:")
+    print(f"  python -m latency_lut measure {printable(args.archive.name)} --device iphone --team TEAM")
+    print(f"what comes back: python -m latency_lut import TABLE results.jsonl --plan {printable(str(args.plan))}")
 
 
 def _write_job(args: argparse.Namespace) -> Path:
-    """In the plan's folder, one for each kind of compute units."""
+    """In the plan's folder, one for each kind of compute units, protocol and state of the plan."""
     plan = load_plan(args.plan)
-    folder: Path = args.plan / f"job_{args.compute_units}"
     rows = manifest(args.plan, "coreml")
     missing = [item for item in plan.items if "sha256" not in rows.get(item.id, {})]
     if missing:
@@ -63,9 +91,24 @@ def _write_job(args: argparse.Namespace) -> Path:
         Package(item.id, file_of(args.plan, "coreml", item), rows[item.id]["sha256"], sustained=not item.copies)
         for item in plan.items
     ]
+    targets = {target for package in packages if (target := target_of(package.path)) is not None}
+    if len(targets) > 1:
+        where = printable(str(args.plan / "coreml"))
+        raise SpecError(where, f"has packages for {' and for '.join(sorted(targets))}: export all of them for one")
     protocol = protocol_of(args.protocol, PHONE_PROTOCOL)
+    job = describe_job(packages, compute_units=args.compute_units, anchor=plan.anchor.id, protocol=protocol)
+    folder = _folder_for(args.plan, args.compute_units, job.job)
     write_job(folder, packages, compute_units=args.compute_units, anchor=plan.anchor.id, protocol=protocol)
     return folder
+
+
+def _folder_for(plan: Path, compute_units: str, job: str) -> Path:
+    """That of the same job, or a new one: other jobs may be under way elsewhere."""
+    for number in itertools.count(1):
+        folder = plan / f"job_{compute_units}{'' if number == 1 else f'_{number}'}"
+        if not (folder / "job.json").exists() or read_job(folder).job == job:
+            return folder
+    raise AssertionError
 
 
 def import_results(table: Path, plan_folder: Path, files: Iterable[Path]) -> None:
@@ -77,92 +120,42 @@ def import_results(table: Path, plan_folder: Path, files: Iterable[Path]) -> Non
 
 
 def _job_of(plan_folder: Path, file: Path) -> Path:
-    reasons = []
-    for job in sorted(plan_folder.glob("job_*")):
+    reasons: dict[str, None] = {}
+    for job in sorted(folder for folder in plan_folder.glob("job_*") if (folder / "job.json").exists()):
         try:
             unpack_results(file, job)
         except SpecError as error:
-            reasons.append(str(error))
+            reasons |= {error.message: None}
         else:
             return job
-    why = "; ".join(reasons) or "no job was made of this plan"
-    raise SpecError(printable(str(file)), f"belongs to no job of {printable(str(plan_folder))}: {why}")
+    why = "; ".join(reasons) or "no job was made of this plan: `pack` makes one"
+    raise SpecError(printable(str(file)), f"can't be added to a job of {printable(str(plan_folder))}: {why}")
 
 
-def _store(table: Path, plan: Plan, results: PhoneResults, job: Path) -> None:
-    from .phone.job import read_job
-
-    found = read_job(job)
+def _store(table: Path, plan: Plan, results: PhoneResults, job_dir: Path) -> None:
+    job = read_job(job_dir)
+    target = target_of(job_dir / job.items[0].package)
     with Store(table, create=True) as store:
-        number = store_results(store, plan, results, found.protocol, found.compute_units)
-    print(f"{number:,} bursts of {results.device.model} with {results.device.os} are in {printable(str(table))}")
-    if results.stopped:
-        print(f"the phone stopped: {results.stopped}; the same command goes on")
-
-
-def store_results(store: Store, plan: Plan, results: PhoneResults, protocol: Protocol, compute_units: str) -> int:
-    """How many bursts came; those that are there already stay as they are."""
-    device: Facts = {
-        "device": "coreml",
-        "model": results.device.model,
-        "system": results.device.os,
-        "compute_units": compute_units,
-        "dtype": "fp16",
-    }
-    by_id = {item.id: item for item in plan.items}
-    with store.writing():
-        collection = store.collection(device, protocol, TOOL)
-        numbers = store.add_items(plan.items)
-        for event in results.rounds.values():
-            place = (collection, event.round, event.attempt)
-            store.begin_stretch(*place, event.anchor_ms[0] if event.anchor_ms else 0.0)
-            last = event.anchor_ms[-1] if event.anchor_ms else 0.0
-            store.end_stretch(*place, last, "drifted" if event.drifted else "accepted")
-        number = 0
-        for id_, item_results in results.items.items():
-            item = by_id.get(id_)
-            if item is None:
-                continue
-            if item_results.failed is not None:
-                store.add_failure(collection, numbers[item], item_results.failed)
-            for round_, attempt, burst, more in _bursts(item, plan.anchor, item_results):
-                store.add_burst(collection, numbers[item], round_, attempt, burst, more)
-                number += 1
-    return number
-
-
-def _bursts(item: Item, anchor: Item, results: ItemResults) -> Iterable[tuple[int, int, Burst, dict[str, object]]]:
-    """One a round: of the anchor's several, the first."""
-    more: dict[str, object] = {}
-    if results.placement is not None:
-        more["operations"] = results.placement.operations
-    seen = set()
-    for event in results.bursts:
-        if item == anchor and event.round in seen:
-            continue
-        seen.add(event.round)
-        about = {"load_ms": event.load_ms, "compile_ms": event.compile_ms}
-        yield event.round, event.attempt, summary(list(event.samples_ms)), more | about
-    if results.sustained is not None:
-        yield SUSTAINED, SUSTAINED_ATTEMPT, summary(list(results.sustained.samples_ms)), more
+        stored = store_results(store, plan, results, job.protocol, job.compute_units, target)
+        lines, failures = placement_lines(store, stored.collection), store.failures(stored.collection)
+    where = printable(str(table))
+    print(f"{stored.bursts:,} bursts ({stored.new:,} of them new) on {stored.collection}; in {where}")
+    print("".join(f"   {line}\n" for line in lines), end="")
+    if stored.foreign:
+        print(f"{stored.foreign:,} items are left out: the plan no longer has them")
+    if not results.is_finished:
+        why = f" (the phone stopped: {printable(results.stopped)})" if results.stopped else ""
+        done = f"{min(results.measured, job.bursts):,} of about {job.bursts:,} bursts"
+        print(f"not all is measured: {done}{why}; rounds under way don't count yet")
+    for item, reason in failures.items():
+        print(f"failed: {item}: {printable(reason)}", file=sys.stderr)
 
 
 def import_mlperf(table: Path, file: Path, spec_name: str) -> None:
-    """A whole network that somebody measured in Xcode, by a protocol of its own: it is never mixed with others."""
-    report = read_mlperf(file)
-    item = network(load_spec(spec_name))
-    device: Facts = {
-        "device": "xcode report",
-        "model": report.device_model,
-        "system": report.os,
-        "compute_units": report.compute_units,
-        "dtype": "fp16",
-    }
-    protocol = Protocol(rounds=1, warm_up=0, burst_runs=max(1, len(report.predict_ms)), burst_ms=0)
-    burst = summary(list(report.predict_ms))
-    with Store(table, create=True) as store, store.writing():
-        collection = store.collection(device, protocol, TOOL)
-        store.begin_stretch(collection, 0, 0, burst.median_ms)
-        store.end_stretch(collection, 0, 0, burst.median_ms, "accepted")
-        store.add_burst(collection, store.add_items([item])[item], 0, 0, burst, {"file": report.model})
-    print(f"{printable(spec_name)}: {burst.median_ms:.3f} ms on {report.device_model} with {report.os}")
+    """A whole network that somebody measured in Xcode."""
+    report, item = read_mlperf(file), network(load_spec(spec_name))
+    with Store(table, create=True) as store:
+        is_new, burst = store_report(store, report, item)
+    had = "" if is_new else ", which the table had already"
+    print(f"{printable(spec_name)}: {burst.median_ms:.3f} ms on {report.device_model} with {report.os}{had}")
+    print(f"   {burst.runs} predictions of {report.model}, compute units {report.compute_units}")

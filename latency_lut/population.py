@@ -110,9 +110,7 @@ class Population:
         found.append((_genes(layout.resolution, *width_gene, layout.head), head_cost))
         return found
 
-    def _downsample_cost(
-        self, index: int, part: PartSpace, fields: Fields, before_of: Any, width_of: Any
-    ) -> PlaceCost:
+    def _downsample_cost(self, index: int, part: PartSpace, fields: Fields, before_of: Any, width_of: Any) -> PlaceCost:
         def cost(at: Choices) -> np.ndarray:
             width = width_of(at)
             size_in = self._maps(self._size(at))[index][0]

@@ -15,6 +15,7 @@ from supernet.values import SpecError, printable
 
 from .fitting import LEAST, Fit
 from .lookup import LatencyTable, fit_of
+from .phone.placement import placement_lines
 from .table.store import Store, TableError, slow_share
 
 
@@ -31,6 +32,8 @@ def show_command(args: argparse.Namespace) -> None:
                 f"   {chains:,} units and {networks} networks in {rounds} rounds, {len(store.failures(one))} failed; "
                 f"{slow_share(stretches):.1%} measured on a slow device"
             )
+            for line in placement_lines(store, one):
+                print(f"   {line}")
     if args.device is not None or args.plot is not None:
         table = LatencyTable(args.table, args.device)
         _print_units(table)

@@ -18,7 +18,7 @@ from supernet.space.space import StageSpace
 
 Array = np.ndarray
 POOL = 4096
-"""Placements of a stage that are drawn once; new ones are taken from among them."""
+"""Placements of a stage that are drawn once, equally many of each depth; new ones are taken from among them."""
 
 
 class Codes:
@@ -198,8 +198,8 @@ class _Stage:
     def pool(self, rng: random.Random) -> Array:
         """Placements as `space.sample` draws them."""
         depths = self.space.depths
-        drawn = [self.space.placements.draw(rng, rng.choice(depths)) for _ in range(POOL)]
-        return np.array(drawn, dtype=np.int8).reshape(POOL, self.slots)
+        drawn = [self.space.placements.draw(rng, depth) for depth in depths for _ in range(-(-POOL // len(depths)))]
+        return np.array(drawn, dtype=np.int8).reshape(len(drawn), self.slots)
 
 
 def _always_active(space: Space) -> Array:

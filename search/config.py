@@ -115,13 +115,14 @@ class ImportanceConfig(MethodConfig, tag="importance", frozen=True):
     learning_steps: Positive = 200
     """Of gradient descent on the importances."""
     lr: Annotated[float, Limit(1e-6, 10)] = 0.05
-    """Of that descent."""
-    temperature: Annotated[float, Limit(0.01, 100)] = 1.0
-    """Of the Gumbel softmax."""
-    batch_size: Positive = 64
+    """Of that descent: how far a path of usual gradient goes in a step."""
+    temperature: Annotated[float, Limit(0.01, 100)] = 0.3
+    """Of the Gumbel softmax. The lower, the more a step has one block in each place, as the supernet's networks have;
+    at 1 the blocks of a place are blended."""
+    batch_size: Annotated[int, Limit(2, 10**6)] = 64
     """Training images of a step."""
     evaluated: Positive = 16
-    """Networks of the trajectory that are evaluated, evenly spread."""
+    """Networks on the way down that are evaluated: those within the constraints first, spread by cost."""
 
 
 class OptunaConfig(MethodConfig, tag="optuna", frozen=True):
@@ -161,4 +162,6 @@ class SearchConfig(Options, frozen=True):
     workers: WorkersConfig = WorkersConfig()
     storage: str = ""
     """Of the evaluations, as Optuna's URL; empty: study.db in the folder of the search."""
+    measure: str = ""
+    """Name of one of the tables, of this computer: the best network is measured in the end, and compared."""
     seed: Annotated[int, Limit(0, 2**31 - 1)] = 0

@@ -38,6 +38,8 @@ def scale(metric: str) -> Scale:
 
 def show(metric: str, value: float) -> str:
     unit, factor = scale(metric)
+    if metric in COUNTED and value < 1e5:  # of tiny networks
+        unit, factor = "k", 1e3
     return f"{value / factor:.4g} {unit}".strip()
 
 

@@ -105,6 +105,8 @@ def _within(path: str, place: str) -> bool:
 
 
 def _is_text(hint: Any) -> bool:
+    if get_origin(hint) is tuple:  # a list of texts
+        return False
     return hint is str or (not isinstance(hint, type) and bool(get_args(hint)) and _is_text(get_args(hint)[0]))
 
 

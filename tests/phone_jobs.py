@@ -7,6 +7,23 @@ import deploy
 from latency_lut.phone.job import Package, write_job
 from latency_lut.protocol import Protocol
 
+# Six units and six networks.
+SPACE = """
+family: iformer
+resolution: 16
+num_classes: 5
+stem: {kind: expand, width: 8, kernel: 3, strides: [2, 1]}
+stages:
+- depth: [1, 2]
+  blocks:
+  - {kind: conv, kernel: 3, expand: 2}
+- width: 16
+  downsample: {kind: conv, kernel: 3, bias: false}
+  depth: [1, 2]
+  blocks:
+  - {kind: conv, kernel: 3, expand: [2, 3]}
+head: {kind: pool_norm}
+"""
 QUICK = Protocol(
     rounds=2, warm_up=1, burst_runs=3, burst_ms=0, idle_ms=1, sustained_runs=4, round_repeats=1, burst_repeats=2
 )

@@ -13,6 +13,7 @@ from latency_lut.devices.base import Device
 from latency_lut.items import Item, chain, network
 from latency_lut.lookup import LatencyTable
 from latency_lut.measuring import measure
+from latency_lut.plan import Plan, save_plan
 from latency_lut.protocol import Protocol, burst
 from latency_lut.table.latencies import Latencies
 from latency_lut.table.store import Store, TableError, slow_share
@@ -219,41 +220,35 @@ def test_what_fails_stops_nothing(store):
     assert {latency.rounds for latency in Latencies(store, collection).slopes.values()} == {3}
 
 
-def test_killed_at_any_moment(tmp_path):
-    """The table afterwards is that of an uninterrupted run, no row lost and none doubled."""
+def test_what_fails_is_tried_again_by_the_same_command(tmp_path, monkeypatch, capsys):
+    items, device = chains(3), Scripted()
+    save_plan(Plan(("tiny",), (ANCHOR, *items), ANCHOR), tmp_path / "plan")
+    save_plan(Plan(("tiny",), (ANCHOR, items[0]), ANCHOR), tmp_path / "other")
+    monkeypatch.setattr("latency_lut.command.make_device", lambda args: device)
 
-    class Killed(BaseException):
-        pass
+    def measured(plan):
+        quick = [part for name in ("rounds=2", "burst_runs=3", "burst_ms=0") for part in ("--protocol", name)]
+        status = command_line(["measure", str(tmp_path / plan), "--table", str(tmp_path / "t.sqlite"), *quick])
+        with Store(tmp_path / "t.sqlite") as store:
+            stretches = states(store, store.find())
+        out, err = capsys.readouterr()
+        return status, out, "".join(line for line in err.splitlines(True) if not line.startswith("measure ")), stretches
 
-    def rows(path):
-        with sqlite3.connect(path) as connection:
-            bursts = connection.execute(
-                "SELECT id, round, attempt, round(median_ms, 9), runs FROM bursts JOIN items ON item = number"
-                " ORDER BY id, round, attempt"
-            ).fetchall()
-            return bursts, connection.execute("SELECT round, attempt, state FROM stretches").fetchall()
-
-    with Store(tmp_path / "whole.sqlite", create=True) as store:
-        run(Scripted(), store, chains())
-
-    class Dying(Scripted):
-        def __init__(self, loads):
-            super().__init__()
-            self.left = loads
-
-        def ready(self, item, file, batch):
-            self.left -= 1
-            if not self.left:
-                raise Killed
-            return super().ready(item, file, batch)
-
-    rng = random.Random(0)
-    for _ in range(20):
-        with contextlib.suppress(Killed), Store(tmp_path / "killed.sqlite", create=True) as store:
-            run(Dying(rng.randrange(1, 12)), store, chains())
-    with Store(tmp_path / "killed.sqlite", create=True) as store:
-        run(Scripted(), store, chains())
-    assert rows(tmp_path / "killed.sqlite") == rows(tmp_path / "whole.sqlite")
+    device.other = {item: RuntimeError("no such operator") for item in items[1:3]}
+    status, out, err, stretches = measured("plan")
+    assert status == 2
+    assert "5 items in 2 rounds" in out
+    assert err.count(": no such operator\n") == 2
+    assert err.endswith("error: measure: 2 items failed; the same command tries them again\n")
+    assert measured("plan") == (status, out, err, stretches), "starts in vain left something"
+    assert measured("other")[::2] == (0, ""), "what failed is of another plan"
+    device.other = {}
+    status, out, err, stretches = measured("plan")
+    assert (status, err) == (0, "")
+    assert "7 items in 2 rounds" in out
+    assert [state for *_, state in stretches] == ["accepted"] * 4
+    assert command_line(["show", str(tmp_path / "t.sqlite")]) == 0
+    assert "3 units and 1 networks in 2 rounds, 0 failed" in capsys.readouterr().out
 
 
 def test_a_plan_that_has_grown(store):
@@ -317,6 +312,28 @@ def test_a_newer_table_is_left_alone(tmp_path):
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(TableError, match="newer version"):
         Store(path, create=True)
+
+
+def test_a_database_of_another_program_is_left_alone(tmp_path):
+    path = tmp_path / "t.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    before = path.read_bytes()
+    with pytest.raises(TableError, match="is no latency table"):
+        Store(path, create=True)
+    assert path.read_bytes() == before
+
+
+def test_a_table_that_stays_locked(tmp_path, monkeypatch):
+    monkeypatch.setattr("latency_lut.table.store.PATIENCE_S", 0.1)
+    path = tmp_path / "t.sqlite"
+    with Store(path, create=True) as store:
+        collection = run(Scripted(), store, chains(1))
+    with Store(path) as reader, contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert len(Latencies(reader, collection).items) == 2  # readers don't wait
+        with pytest.raises(TableError, match=r"t\.sqlite: another process has kept it locked for 0 s"):
+            reader.add_failure(collection, 1, "")
 
 
 def test_items_are_their_text():

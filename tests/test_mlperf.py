@@ -6,8 +6,13 @@ from dataclasses import asdict
 
 import pytest
 
+from latency_lut.items import network
 from latency_lut.mlperf import read_mlperf
-from supernet import SpecError
+from latency_lut.phone.placement import placed_on, placement_lines
+from latency_lut.phone.xcode_rows import store_report
+from latency_lut.table.latencies import Latencies
+from latency_lut.table.store import Store
+from supernet import SpecError, load_spec
 
 SECRETS = ("SERIAL123", "00008110-000A1B2C3D4E5F", "Owner's iPhone")
 
@@ -170,3 +175,42 @@ def test_damaged_reports_are_read_or_refused_in_one_line(tmp_path, make):
             assert all(0 < ms < 1e9 for ms in read.predict_ms)
     assert 20 < len(refused) < 190
     assert all("\n" not in message and len(message) < 1000 for message in refused)
+
+
+def test_reports_become_rows(tmp_path):
+    """Several of a network are several rounds of it; the same one again changes nothing."""
+    first, second = network(load_spec("iformer_t")), network(load_spec("iformer_s"))
+    slower = newer_report()
+    slower["deviceResults"]["predict"]["samples"] = [0.0013] * 50
+    reports = [read_mlperf(write(tmp_path, made)) for made in (newer_report(), slower, report())]
+    with Store(tmp_path / "t.sqlite", create=True) as store:
+        assert [store_report(store, one, first)[0] for one in reports] == [True, True, False]
+        assert store_report(store, reports[2], second)[0]
+        (collection,) = store.collections()  # however many predictions they have
+        assert collection.device["device"] == "xcode report"
+        found = Latencies(store, collection)
+        assert {item: latency.ms for item, latency in found.networks.items()} == pytest.approx(
+            {first: 1.2, second: 1.1}
+        )
+        rows = [json.loads(row) for (row,) in store.connection.execute("SELECT more FROM bursts ORDER BY item, round")]
+        assert placement_lines(store, collection)[0] == "networks on Neural Engine + CPU: 1"
+    assert [row["file"] for row in rows] == ["repvit_m1_1.mlpackage"] * 3
+    assert [row.get("placed_on") for row in rows] == ["neural_engine+cpu", "neural_engine+cpu", None]
+    assert rows[0]["load_ms"] == pytest.approx(75)
+
+
+@pytest.mark.parametrize(
+    ("operations", "cost", "place"),
+    [
+        ({"neural_engine": 9, "cpu": 1}, {"neural_engine": 0.95, "cpu": 0.02}, "neural_engine"),
+        ({"neural_engine": 9, "cpu": 1}, {}, "neural_engine+cpu"),
+        ({"neural_engine": 90, "cpu": 1, "unknown": 99}, {}, "neural_engine"),
+        ({"neural_engine": 90, "cpu": 1}, {"cpu": 0.5, "neural_engine": 0.2}, "cpu+neural_engine"),
+        ({"gpu": 3}, {"gpu": 0.0}, "gpu"),
+        ({"unknown": 3}, {"unknown": 1.0}, None),
+        ({}, {}, None),
+        ({"cpu": -3, "elsewhere": 4}, {}, None),
+    ],
+)
+def test_where_most_of_the_time_goes(operations, cost, place):
+    assert placed_on(operations, cost) == place

@@ -1,37 +1,20 @@
 """The command on the Mac, against stand-ins of xcodebuild and xcrun and a phone that measures made-up times."""
 
 import json
-import os
-import sys
 from pathlib import Path
 
 import phone_stand_in as stand_in
 import pytest
 from phone_jobs import make_job
+from phone_world import LOCKED, TEAM, World, device
 
-from latency_lut.devices import iphone
 from latency_lut.devices.iphone import measure_on_iphone
 from latency_lut.phone.explaining import PhoneError, explained
 from latency_lut.phone.job import read_job
 from latency_lut.phone.results import read_results
 from supernet import SpecError
 
-TEAM = "ABCDE12345"
 BUNDLE = "slimformer.measure.abcde12345"
-
-
-def device(name="Owner's iPhone", identifier="CORE-1", model="iPhone 13", os_="17.7", **changes):
-    hardware = {"platform": "iOS", "deviceType": "iPhone", "udid": f"00008110-{identifier}", "reality": "physical"}
-    entry = {
-        "identifier": identifier,
-        "hardwareProperties": hardware
-        | {"marketingName": model, "productType": "iPhone14,5", "serialNumber": "SECRET"},
-        "deviceProperties": {"name": name, "osVersionNumber": os_, "developerModeStatus": "enabled"},
-        "connectionProperties": {"pairingState": "paired", "transportType": "wired", "tunnelState": "disconnected"},
-    }
-    for part, values in changes.items():
-        entry[part] = entry[part] | values
-    return entry
 
 
 def newer_device(**changes):
@@ -55,33 +38,12 @@ MAC = {
 SIMULATOR = device(identifier="SIM", hardwareProperties={"reality": "simulated"})
 
 
-class World:
-    """What the stand-ins do and what they were asked."""
+class JobWorld(World):
+    """With a job to be measured, and the driver that does it."""
 
     def __init__(self, folder, monkeypatch):
-        self.folder, self.said = folder / "world", []
-        self.job_dir = make_job(folder)
-        self.cache = folder / "cache"
-        programs = folder / "bin"
-        for path in (self.folder, programs):
-            path.mkdir()
-        for name in ("xcrun", "xcodebuild"):
-            (programs / name).write_text(
-                f"#!{sys.executable} -IS\nimport sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-                f"import phone_stand_in\nsys.exit(phone_stand_in.{name}(sys.argv[1:]))\n"
-            )
-            (programs / name).chmod(0o755)
-        monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
-        monkeypatch.setenv("PHONE_WORLD", str(self.folder))
-        monkeypatch.setattr(iphone, "PAUSE_S", 0.1)
-        self.set(devices=[device()])
-
-    def set(self, **state):
-        (self.folder / "world.json").write_text(json.dumps(state))
-
-    def calls(self, *words):
-        lines = (self.folder / "calls.jsonl").read_text().splitlines()
-        return [call for call in map(json.loads, lines) if " ".join(words) in " ".join(call)]
+        super().__init__(folder, monkeypatch)
+        self.said, self.job_dir, self.cache = [], make_job(folder), folder / "cache"
 
     def measure(self, **keywords):
         options = {"team": TEAM, "cache": self.cache, "say": self.said.append, "poll_s": 0.5, "patience_s": 0.2}
@@ -97,7 +59,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):
-    return World(tmp_path, monkeypatch)
+    return JobWorld(tmp_path, monkeypatch)
 
 
 def test_all_of_a_job(world):
@@ -290,11 +252,6 @@ def test_a_phone_that_is_connected_in_time(world):
 
 # What else goes wrong
 
-LOCKED = """ERROR: The application failed to launch. (com.apple.dt.CoreDeviceError error 10002 (0x2712))
-       BundleIdentifier = slimformer.measure
-           The request was denied by service delegate (SBMainWorkspace) for reason: Locked ("Unable to launch
-           slimformer.measure because the device was not, or could not be, unlocked").
-           BSErrorCodeDescription = Locked"""
 FAILURES = {
     "process launch": [
         (

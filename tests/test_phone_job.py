@@ -224,7 +224,7 @@ def test_archives_that_are_none(tmp_path, job_dir):
     pack(job_dir, tmp_path / "job.tar")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("x")
-    with pytest.raises(SpecError, match="holds something else: choose another folder"):
+    with pytest.raises(SpecError, match="holds something else: move it away, or rename the archive"):
         unpack_job(tmp_path / "job.tar", tmp_path / "full")
     assert (tmp_path / "full" / "mine").exists()
 

@@ -43,14 +43,14 @@ CHANGEABLE = (
 """What an evaluation may set: where and how it runs, and on what, but not what the run was."""
 
 
-def run_safely(command: Callable[[], None]) -> int:
+def run_safely(command: Callable[[], int | None]) -> int:
     """The exit status, as of every command; what PyTorch says of things that a user can change gets its advice."""
     return command_line.run_safely(lambda: _advised(command))
 
 
-def _advised(command: Callable[[], None]) -> None:
+def _advised(command: Callable[[], int | None]) -> int | None:
     try:
-        command()
+        return command()
     except UserError:
         raise
     except Interrupted:

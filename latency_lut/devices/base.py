@@ -7,9 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
 from torch import nn
+
+from supernet.values import SpecError, UserError, first_line, printable
 
 from ..protocol import Clocks
 
@@ -24,6 +27,7 @@ class Runnable(Protocol):
 
 
 Facts = dict[str, str | int | float | bool]
+Run = Callable[[], Any]
 
 
 class Device(ABC):
@@ -43,17 +47,34 @@ class Device(ABC):
     def clocks(self) -> Clocks: ...
 
     @abstractmethod
-    def ready(self, item: Runnable, file: Path | None, batch: int) -> Callable[[], None]:
-        """A function that runs the item once on noise, and returns when the result is there."""
+    def ready(self, item: Runnable, file: Path | None, batch: int) -> Run:
+        """A function that runs the item once on `noise`, and returns what comes out, in the runtime's own form, when it
+        is there. All that is done only once, such as compiling, is done before. SpecError where it can't be run."""
 
     @contextmanager
-    def loaded(self, item: Runnable, file: Path | None, batch: int = 1) -> Iterator[Callable[[], None]]:
+    def loaded(self, item: Runnable, file: Path | None, batch: int = 1) -> Iterator[Run]:
         """`ready`, and afterwards all that was loaded is free again."""
         run = self.ready(item, file, batch)
         try:
             yield run
         finally:
             del run
+
+
+def noise(item: Runnable, batch: int) -> np.ndarray:
+    """The input of every item on every device."""
+    return np.random.default_rng(0).standard_normal((batch, *item.shape)).astype(np.float32)
+
+
+@contextmanager
+def taking(what: object, doing: str) -> Iterator[None]:
+    """Runtimes raise exceptions of all kinds where they can't take an item: they become one line that names it."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise SpecError(printable(str(what)), f"{doing}: {first_line(error)}") from error
 
 
 def thread_clocks() -> tuple[float, float]:

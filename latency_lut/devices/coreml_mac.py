@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from supernet import SpecError
 
 from ..protocol import Clocks
-from .base import Device, Facts, Runnable, wall_clocks
-from .host import processor
+from .base import Device, Facts, Run, Runnable, noise, taking, wall_clocks
+from .host import needs, processor
 
 UNITS = {"all": "ALL", "cpu_and_ne": "CPU_AND_NE", "cpu_and_gpu": "CPU_AND_GPU", "cpu_only": "CPU_ONLY"}
 
@@ -27,6 +25,7 @@ class CoreMLMac(Device):
             raise SpecError(
                 "--device", "'coreml' runs packages on a Mac; this is none. An iPhone is measured from a Mac too"
             )
+        needs("coremltools", "coreml")
         self.compute_units = compute_units
 
     @property
@@ -46,13 +45,26 @@ class CoreMLMac(Device):
     def clocks(self) -> Clocks:
         return wall_clocks
 
-    def ready(self, item: Runnable, file: Path | None, batch: int) -> Callable[[], None]:
+    def ready(self, item: Runnable, file: Path | None, batch: int) -> Run:
         import coremltools
 
         assert file is not None
-        units = getattr(coremltools.ComputeUnit, UNITS[self.compute_units])
-        model = coremltools.models.MLModel(str(file), compute_units=units)
-        (given,) = model.get_spec().description.input
-        noise = np.random.default_rng(0).standard_normal((batch, *item.shape)).astype(np.float16)
-        feed = {given.name: noise}
-        return lambda: model.predict(feed)
+        with taking(file, "can't be loaded by Core ML (`export` makes it anew, once deleted)"):
+            units = getattr(coremltools.ComputeUnit, UNITS[self.compute_units])
+            model = coremltools.models.MLModel(str(file), compute_units=units)
+            (given,) = model.get_spec().description.input
+        images = noise(
+            item, batch
+        )  # in single precision: coremltools hands nothing else over, whatever the package takes
+        shape = tuple(given.type.multiArrayType.shape)
+        if shape != images.shape:
+            raise SpecError(str(file), f"takes {shape}, not {images.shape}: it was exported for another batch")
+
+        feed = {given.name: images}
+
+        def run() -> Any:
+            return model.predict(feed)
+
+        with taking(file, "can't be run by Core ML"):
+            run()  # what it can't load it says only now
+        return run

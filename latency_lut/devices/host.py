@@ -1,10 +1,13 @@
-"""What this computer is, in words that fit a table."""
+"""What this computer is, in words that fit a table, and what it lacks."""
 
 from __future__ import annotations
 
-import os
+import importlib.util
 import platform
+import subprocess
 from pathlib import Path
+
+from supernet import SpecError
 
 
 def processor() -> str:
@@ -14,6 +17,10 @@ def processor() -> str:
         for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
+    if platform.system() == "Darwin":  # Python calls them all "arm"
+        command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+        if name := subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip():  # noqa: S603
+            return name
     return platform.processor() or platform.machine()
 
 
@@ -21,7 +28,6 @@ def system() -> str:
     return f"{platform.system()} {platform.machine()}"
 
 
-def cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def needs(package: str, device: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise SpecError("--device", f"{device!r} needs the package {package}")

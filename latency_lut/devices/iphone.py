@@ -40,6 +40,10 @@ ENDS_ALLOWED = 3
 """Starts in a row that brought no result, before it is given up."""
 
 
+def _say(what: str) -> None:
+    print(what, flush=True)  # also into a pipe: it is what a person waits for
+
+
 def measure_on_iphone(
     job_dir: Path,
     *,
@@ -47,7 +51,7 @@ def measure_on_iphone(
     phone: str | None = None,
     bundle: str | None = None,
     cache: Path | None = None,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = _say,
     poll_s: float = POLL_S,
     patience_s: float = PATIENCE_S,
     stall_s: float = STALL_S,

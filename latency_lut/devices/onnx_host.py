@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from supernet import SpecError
+from supernet.values import first_line, printable
 
 from ..protocol import Clocks
-from .base import Device, Facts, Runnable, thread_clocks, wall_clocks
-from .host import processor, system
+from .base import Device, Facts, Run, Runnable, noise, thread_clocks, wall_clocks
+from .host import needs, processor, system
 
-LEVELS = ("off", "basic", "extended", "all")
+LEVELS = {"off": "ORT_DISABLE_ALL", "basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED"}
+LEVELS |= {"all": "ORT_ENABLE_ALL"}
 
 
 class OnnxHost(Device):
@@ -22,6 +23,7 @@ class OnnxHost(Device):
     def __init__(self, threads: int = 1, optimization: str = "all") -> None:
         if optimization not in LEVELS:
             raise SpecError("optimization", f"{optimization!r} is not one of {', '.join(LEVELS)}")
+        needs("onnxruntime", "onnxruntime")
         self.threads, self.optimization = threads, optimization
 
     @property
@@ -42,24 +44,39 @@ class OnnxHost(Device):
     def clocks(self) -> Clocks:
         return thread_clocks if self.threads == 1 else wall_clocks
 
-    def ready(self, item: Runnable, file: Path | None, batch: int) -> Callable[[], None]:
+    def ready(self, item: Runnable, file: Path | None, batch: int) -> Run:
+        assert file is not None
+        shown = printable(str(file))
+        try:
+            session = self._session(file)
+        except Exception as error:  # its kinds of exceptions have no base of their own
+            raise SpecError(shown, f"can't be loaded: {_reason(error)}; `export` makes it anew, once deleted") from None
+        (given,) = session.get_inputs()
+        images = noise(item, batch)
+        if given.shape != list(images.shape):
+            raise SpecError(shown, f"takes {given.shape}, not {list(images.shape)}: it was exported for another batch")
+        outputs, feed = [output.name for output in session.get_outputs()], {given.name: images}
+
+        def run() -> Any:
+            try:
+                return session.run(outputs, feed)
+            except Exception as error:
+                raise SpecError(shown, f"can't be run: {_reason(error)}") from None
+
+        return run
+
+    def _session(self, file: Path) -> Any:
         import onnxruntime
 
-        assert file is not None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        levels = onnxruntime.GraphOptimizationLevel
-        options.graph_optimization_level = {
-            "off": levels.ORT_DISABLE_ALL,
-            "basic": levels.ORT_ENABLE_BASIC,
-            "extended": levels.ORT_ENABLE_EXTENDED,
-            "all": levels.ORT_ENABLE_ALL,
-        }[self.optimization]
+        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[self.optimization])
         options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        (given,) = session.get_inputs()
-        noise = np.random.default_rng(0).standard_normal((batch, *item.shape)).astype(np.float32)
-        outputs = [output.name for output in session.get_outputs()]
-        feed = {given.name: noise}
-        return lambda: session.run(outputs, feed)
+        return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+
+def _reason(error: Exception) -> str:
+    """Without the numbers and the path, which stand before."""
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed: ?)?", "", str(error).strip())
+    return first_line(RuntimeError(text)).rstrip(".")

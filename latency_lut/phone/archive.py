@@ -54,7 +54,7 @@ def unpack_job(archive: Path, folder: Path) -> Path:
         if folder.exists() and any(folder.iterdir()):
             old = (folder / "job.json").read_bytes() if (folder / "job.json").exists() else None
             if old is None or not any(m.name == "job.json" and _content(tar, m).read() == old for m in members):
-                raise SpecError(printable(str(folder)), "holds something else: choose another folder")
+                raise SpecError(printable(str(folder)), "holds something else: move it away, or rename the archive")
             return folder
         with whole_folder(folder) as arriving:
             for member in members:
@@ -76,9 +76,10 @@ def _hash(package: Path) -> str | None:
 
 
 def unpack_results(source: Path, job_dir: Path) -> None:
-    """Adds results that were carried back to those of the folder: a results.jsonl, or a tar or zip with one in it."""
+    """Adds results that were carried back to those of the folder: a results.jsonl, or a folder, tar or zip with one in
+    it."""
     job = read_job(job_dir)
-    content = _results(source)
+    content = _results(source / RESULTS if source.is_dir() else source)
     try:
         parse_results(content, job.job)
         old = (job_dir / RESULTS).read_bytes() if (job_dir / RESULTS).exists() else b""

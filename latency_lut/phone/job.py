@@ -7,12 +7,13 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
+import deploy.packages
 from supernet.options import Options
 from supernet.strict_reading import StrictReader
 from supernet.values import Choice, SpecError, first_line, printable, show
@@ -24,6 +25,8 @@ FORMAT = 1
 RESULTS = "results.jsonl"
 PHONE_PROTOCOL = Protocol(warm_up=10, burst_runs=30, burst_ms=0, idle_ms=300, sustained_runs=200, round_repeats=3)
 """Bursts as long as a phone keeps its first speed, with gaps in which it gets that back."""
+_SYSTEMS = {7: "iOS16", 8: "iOS17", 9: "iOS18", 10: "iOS26"}
+"""By the version of Core ML's specification; those of macOS 13, 14, 15 and 26 are the same."""
 
 
 class JobItem(Options, frozen=True):
@@ -59,16 +62,23 @@ class Package(NamedTuple):
     sustained: bool = False
 
 
-def write_job(
-    folder: Path,
-    packages: Iterable[Package],
+def target_of(package: Path) -> str | None:
+    """The oldest system that it is made for. None where it does not tell."""
+    try:
+        with deploy.packages.model_file(package).open("rb") as file:
+            field, version = file.read(2)  # a message of protobuf whose first number is the version
+    except (deploy.PackageError, ValueError):
+        return None
+    return _SYSTEMS.get(version) if field == 8 else None
+
+
+def describe_job(
+    packages: Sequence[Package],
     *,
     compute_units: str = "all",
     anchor: str | None = None,
     protocol: Protocol = PHONE_PROTOCOL,
 ) -> PhoneJob:
-    """The same again changes nothing; results of another job in this folder are a SpecError."""
-    packages = list(packages)
     for package in packages:
         if not re.fullmatch(r"[0-9A-Za-z_-]{1,64}", package.id):
             raise SpecError("id", f"{show(package.id)} is not made of 1 to 64 letters, digits, - and _")
@@ -76,8 +86,15 @@ def write_job(
             raise SpecError(printable(str(package.path)), "there is no such package")
     items = tuple(JobItem(id=p.id, package=_place(p.id), sha256=p.sha256, sustained=p.sustained) for p in packages)
     job = PhoneJob(format=FORMAT, job="", compute_units=compute_units, anchor=anchor, protocol=protocol, items=items)
-    job = msgspec.structs.replace(job, job=_hash(job))
+    job = msgspec.structs.replace(job, job=_hash(_plain(job)))
     _check(job)
+    return job
+
+
+def write_job(folder: Path, packages: Iterable[Package], **settings: Any) -> PhoneJob:
+    """As `describe_job` says. The same again changes nothing; results of another job in this folder are a SpecError."""
+    packages = list(packages)
+    job = describe_job(packages, **settings)
     if (folder / RESULTS).exists() and ((folder / "job.json").exists() and read_job(folder).job != job.job):
         raise SpecError(printable(str(folder)), "holds results of another job: choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,9 +111,10 @@ def read_job(folder: Path) -> PhoneJob:
     """SpecError where it is none, or was changed since it was written."""
     path = folder / "job.json"
     try:
-        job = StrictReader().read(PhoneJob, json.loads(path.read_text(encoding="utf-8")))
+        written = json.loads(path.read_text(encoding="utf-8"))
+        job = StrictReader().read(PhoneJob, written)
         _check(job)
-        if job.job != _hash(job):
+        if job.job != _hash(written):  # not of `job`: a later version may know more fields than were written
             raise SpecError("job", "its hash is another one: the file was changed after it was written")
     except SpecError as error:
         raise SpecError(printable(str(path)), str(error)) from None
@@ -145,10 +163,9 @@ def _plain(options: Options) -> dict[str, Any]:
     }
 
 
-def _hash(job: PhoneJob) -> str:
-    fields = _plain(job)
-    del fields["job"]
-    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+def _hash(fields: Mapping[str, Any]) -> str:
+    others = {name: value for name, value in fields.items() if name != "job"}
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 
 
 def _link(source: str, target: str) -> str:

@@ -135,6 +135,11 @@ class PhoneResults:
     last: AnyEvent
     skipped: int
     """Lines that were no event: torn by a crash, or damaged."""
+    starts: dict[tuple[object, ...], str]
+    """By `_key` of what was measured, when the app was started that measured it."""
+
+    def started(self, event: Measured) -> str:
+        return self.starts[_key(event)]
 
     @property
     def is_finished(self) -> bool:
@@ -186,7 +191,18 @@ def parse_results(content: bytes, job: str | None = None) -> PhoneResults:
         elif isinstance(event, FailedEvent):
             items.setdefault(event.id, ItemResults()).failed = event.reason
     skipped = sum(1 for line in lines if line.strip()) - len(events)
-    return PhoneResults(devices[-1], items, accepted, measured, events[-1], skipped)
+    return PhoneResults(devices[-1], items, accepted, measured, events[-1], skipped, _starts(events))
+
+
+def _starts(events: list[AnyEvent]) -> dict[tuple[object, ...], str]:
+    starts: dict[tuple[object, ...], str] = {}
+    time = ""
+    for event in events:
+        if isinstance(event, DeviceEvent):
+            time = event.time
+        elif isinstance(event, Measured) and event.counts:
+            starts.setdefault(_key(event), time)
+    return starts
 
 
 def merge(old: bytes, new: bytes) -> bytes:
@@ -225,17 +241,20 @@ def _once(events: list[AnyEvent]) -> Iterator[AnyEvent]:
     """Measurements that count, the first of each: a copy that came back twice, or two that overlap, double nothing."""
     seen = set()
     for event in events:
-        key: tuple[object, ...]
-        if isinstance(event, BurstEvent) and event.counts:
-            key = ("burst", event.id, event.round, event.attempt, event.place)
-        elif isinstance(event, SustainedEvent) and event.counts:
-            key = ("sustained", event.id)
-        elif isinstance(event, RoundEvent):
-            key = ("round", event.round, event.attempt)
-        elif isinstance(event, PlacementEvent | FailedEvent):
-            key = (type(event).__name__, event.id)
-        else:
+        if isinstance(event, Measured) and not event.counts:
             continue
-        if key not in seen:
+        key = _key(event)
+        if key and key not in seen:
             seen.add(key)
             yield event
+
+
+def _key(event: Event) -> tuple[object, ...]:
+    """Equal for lines that say the same; empty for those of which each counts, or none."""
+    if isinstance(event, BurstEvent):
+        return ("burst", event.id, event.round, event.attempt, event.place)
+    if isinstance(event, RoundEvent):
+        return ("round", event.round, event.attempt)
+    if isinstance(event, SustainedEvent | PlacementEvent | FailedEvent):
+        return (type(event).__name__, event.id)
+    return ()

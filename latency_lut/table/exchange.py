@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,7 @@ from ..items import Item
 from ..protocol import Burst, Protocol
 from ..units import read_key
 from .latencies import Latencies
-from .store import Collection, Store, TableError
+from .store import STATES, Collection, Store, TableError, read_facts, read_protocol
 
 _COLUMNS = {
     "device": str,
@@ -39,6 +40,7 @@ _COLUMNS = {
     "measured": str,
 }
 _OPTIONAL = ("state", "anchor_first_ms", "anchor_last_ms", "contention", "more")
+_read_key = functools.lru_cache(10_000)(read_key)
 _QUERY = (
     "SELECT c.device, c.protocol, i.copies, i.text, b.round, b.attempt, s.state, s.anchor_first_ms, s.anchor_last_ms,"
     " b.median_ms, b.low_ms, b.high_ms, b.runs, b.contention, b.more, b.measured"
@@ -51,7 +53,11 @@ _QUERY = (
 def rows(store: Store) -> Iterator[dict[str, Any]]:
     """One for each burst, with all that it belongs to."""
     for values in store.connection.execute(_QUERY):
-        yield dict(zip(_COLUMNS, values, strict=True))
+        row = dict(zip(_COLUMNS, values, strict=True))
+        for name, value in row.items():
+            if not isinstance(value, _COLUMNS[name]) and not (value is None and name in _OPTIONAL):
+                raise store.damaged(f"{show(value)} can't stand as {name}")
+        yield row
 
 
 def write_rows(store: Store, path: Path) -> int:
@@ -104,15 +110,18 @@ def _checked(row: Any, where: str) -> dict[str, Any]:
             continue
         try:
             found[name] = kind(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise SpecError(f"{where}, {name}", f"{show(value)} can't stand here") from None
+    state, first_ms = found["state"], found["anchor_first_ms"]
+    if (state is None) != (first_ms is None) or state not in (None, *STATES):
+        raise SpecError(f"{where}, state", f"{show(state)} with an anchor of {show(first_ms)} ms can't stand here")
     try:
-        found["device"] = json.loads(found["device"])
-        found["protocol"] = Protocol(**json.loads(found["protocol"]))
+        found["device"] = read_facts(found["device"])
+        found["protocol"] = read_protocol(found["protocol"])
         found["more"] = json.loads(found["more"]) if found["more"] else None
         if found["copies"]:
-            read_key(found["text"])
-    except (TypeError, ValueError) as error:
+            _read_key(found["text"])
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise SpecError(where, first_line(error)) from None
     return found
 
@@ -140,13 +149,8 @@ def add_rows(store: Store, found: Iterable[dict[str, Any]], tool: str) -> int:
 
 
 def merge(into: Store, other: Store, tool: str) -> int:
-    def plain_rows() -> Iterator[dict[str, Any]]:
-        for row in rows(other):
-            more = json.loads(row["more"]) if row["more"] else None
-            protocol = Protocol(**json.loads(row["protocol"]))
-            yield row | {"device": json.loads(row["device"]), "protocol": protocol, "more": more}
-
-    return add_rows(into, plain_rows(), tool)
+    where = printable(str(other.path))
+    return add_rows(into, (_checked(row, where) for row in rows(other)), tool)
 
 
 class Ratio(NamedTuple):

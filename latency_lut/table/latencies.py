@@ -14,6 +14,7 @@ from ..units import Unit
 from .store import SUSTAINED, Collection, Store
 
 Z95 = 1.96
+_LONGEST_MS = 1e9
 
 
 class Latency(NamedTuple):
@@ -43,10 +44,12 @@ class Latencies:
             " ON s.collection = b.collection AND s.round = b.round AND s.attempt = b.attempt"
             " WHERE b.collection = ? AND s.state IN ('accepted', 'drifted', 'open') ORDER BY b.item"
         )
-        found = np.array(store.connection.execute(query, (collection.id,)).fetchall(), dtype=np.float64).reshape(-1, 2)
+        rows = store.connection.execute(query, (collection.id,)).fetchall()
         self.items = store.items(collection)
+        if not all(number in self.items and isinstance(ms, float) and 0 <= ms < _LONGEST_MS for number, ms in rows):
+            raise store.damaged("a burst is of no item, or took a time that can't be")
         self.number_of = {item: number for number, item in self.items.items()}
-        self._summaries = _summaries(found)
+        self._summaries = _summaries(np.array(rows, dtype=np.float64).reshape(-1, 2))
 
     def of(self, item: Item) -> Latency | None:
         """The median over rounds; its interval from their spread."""

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import msgspec
 
-from supernet.values import SpecError, UserError, did_you_mean, first_line, printable
+from supernet.values import SpecError, UserError, did_you_mean, first_line, printable, show
 
 from ..devices.base import Facts
 from ..items import Item
@@ -23,6 +24,11 @@ from .schema import VERSION, bring_up_to_date
 
 SUSTAINED = -1
 """The round of what was measured without gaps."""
+STATES = ("open", "accepted", "repeated", "drifted")
+PATIENCE_S = 60.0
+"""For another process that writes."""
+_ERRORS = (sqlite3.Error, UnicodeError)
+"""SQLite's; in a damaged file even their words can be damaged."""
 
 
 class TableError(UserError, ValueError):
@@ -56,24 +62,49 @@ class Collection:
 
 
 class Store:
+    """To be used in a `with` block: errors of SQLite that leave it become a TableError."""
+
     def __init__(self, path: str | Path, *, create: bool = False) -> None:
         self.path = Path(path)
-        shown = printable(str(path))
         if not create and not self.path.is_file():
-            raise TableError(f"{shown}: there is no such table")
+            raise TableError(f"{self._shown}: there is no such table")
         try:
-            self.connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
-            self.connection.execute("PRAGMA foreign_keys = ON")
-            version = self.connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > VERSION:
-                raise TableError(f"{shown}: was written by a newer version of this program (format {version})")
-            if version < VERSION:
-                if version == 0 and not create:
-                    raise TableError(f"{shown}: is no latency table")
-                self.connection.execute("PRAGMA journal_mode = WAL")
-                bring_up_to_date(self.connection)
-        except sqlite3.Error as error:
-            raise TableError(f"{shown}: can't be used as a latency table ({first_line(error)})") from None
+            self.connection = sqlite3.connect(self.path, timeout=PATIENCE_S, isolation_level=None)
+        except _ERRORS as error:
+            raise self._said(error) from None
+        try:
+            self._prepare(self.connection, create)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, _ERRORS):
+                raise self._said(error) from None
+            raise
+
+    def _prepare(self, connection: sqlite3.Connection, create: bool) -> None:
+        connection.execute("PRAGMA foreign_keys = ON")
+        tables, version = connection.execute(
+            "SELECT (SELECT count(*) FROM sqlite_master), user_version FROM pragma_user_version"
+        ).fetchone()
+        if version > VERSION:
+            raise TableError(f"{self._shown}: was written by a newer version of this program (format {version})")
+        if version < 0 or (version == 0 and (tables or not create)):
+            raise TableError(f"{self._shown}: is no latency table")
+        if create:  # readers don't wait for writers, nor writers for readers
+            connection.execute("PRAGMA journal_mode = WAL")
+        if version < VERSION:
+            bring_up_to_date(connection)
+
+    @property
+    def _shown(self) -> str:
+        return printable(str(self.path))
+
+    def _said(self, error: Exception) -> TableError:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+            return TableError(f"{self._shown}: another process has kept it locked for {PATIENCE_S:.0f} s")
+        return TableError(f"{self._shown}: can't be used as a latency table ({first_line(error)})")
+
+    def damaged(self, what: object) -> TableError:
+        return TableError(f"{self._shown}: is damaged: {what}")
 
     def close(self) -> None:
         self.connection.close()
@@ -81,8 +112,10 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         self.close()
+        if isinstance(error, _ERRORS):
+            raise self._said(error) from error
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -90,19 +123,25 @@ class Store:
         if self.connection.in_transaction:
             yield self.connection
             return
-        self.connection.execute("BEGIN IMMEDIATE")
         try:
+            self.connection.execute("BEGIN IMMEDIATE")
             yield self.connection
             self.connection.execute("COMMIT")
-        except BaseException:
-            self.connection.execute("ROLLBACK")
+        except BaseException as error:
+            if self.connection.in_transaction:  # a full disk may have ended it
+                self.connection.execute("ROLLBACK")
+            if isinstance(error, _ERRORS):
+                raise self._said(error) from error
             raise
 
     # --- collections -------------------------------------------------------------------------------------------
 
     def collections(self) -> list[Collection]:
         rows = self.connection.execute("SELECT id, device, protocol FROM collections ORDER BY id")
-        return [Collection(id_, json.loads(device), _protocol(text)) for id_, device, text in rows]
+        try:
+            return [Collection(id_, read_facts(device), read_protocol(text)) for id_, device, text in rows]
+        except (ValueError, TypeError, RecursionError) as error:
+            raise self.damaged(first_line(error)) from None
 
     def collection(self, device: Facts, protocol: Protocol, tool: str) -> Collection:
         """That of a device and protocol; a new one where there is none. What was not measured is refused."""
@@ -148,18 +187,24 @@ class Store:
     def items(self, collection: Collection) -> dict[int, Item]:
         """Those of which something was measured."""
         rows = self.connection.execute(
-            "SELECT number, text, copies FROM items"
+            "SELECT number, id, text, copies FROM items"
             " WHERE number IN (SELECT DISTINCT item FROM bursts WHERE collection = ?)",
             (collection.id,),
         )
-        return {number: Item(text, copies) for number, text, copies in rows}
+        return {number: self._item(*about) for number, *about in rows}
 
-    def measured(self, collection: Collection, round_: int, attempt: int) -> set[int]:
-        rows = self.connection.execute(
-            "SELECT item FROM bursts WHERE collection = ? AND round = ? AND attempt = ?",
-            (collection.id, round_, attempt),
+    def _item(self, id_: Any, text: Any, copies: Any) -> Item:
+        item = Item(text, copies)
+        if item.id != id_:  # the hash of the rest
+            raise self.damaged(f"{show(copies)} x {show(text)} is another item")
+        return item
+
+    def is_measured(self, collection: Collection, item: int, round_: int, attempt: int) -> bool:
+        found = self.connection.execute(
+            "SELECT 1 FROM bursts WHERE collection = ? AND item = ? AND round = ? AND attempt = ?",
+            (collection.id, item, round_, attempt),
         )
-        return {item for (item,) in rows}
+        return found.fetchone() is not None
 
     def add_burst(
         self,
@@ -174,7 +219,6 @@ class Store:
         """Nothing happens where it is there already."""
         text = _json(more) if more else None
         with self.writing() as connection:
-            connection.execute("DELETE FROM failures WHERE collection = ? AND item = ?", (collection.id, item))
             connection.execute(
                 "INSERT OR IGNORE INTO bursts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (collection.id, item, round_, attempt, *burst, text, measured or now()),
@@ -188,10 +232,17 @@ class Store:
 
     def failures(self, collection: Collection) -> dict[Item, str]:
         rows = self.connection.execute(
-            "SELECT text, copies, reason FROM failures JOIN items ON number = item WHERE collection = ?",
+            "SELECT id, text, copies, reason FROM failures JOIN items ON number = item WHERE collection = ?",
             (collection.id,),
         )
-        return {Item(text, copies): reason for text, copies, reason in rows}
+        return {self._item(*about): printable(str(reason)) for *about, reason in rows}
+
+    def forget_failures(self, collection: Collection, items: Iterable[int]) -> None:
+        """Of items that are tried again."""
+        with self.writing() as connection:
+            connection.executemany(
+                "DELETE FROM failures WHERE collection = ? AND item = ?", ((collection.id, item) for item in items)
+            )
 
     # --- stretches of rounds -------------------------------------------------------------------------------------
 
@@ -208,10 +259,19 @@ class Store:
             " WHERE collection = ?1 AND (?2 IS NULL OR round = ?2) ORDER BY round, attempt",
             values,
         )
-        return [
-            Stretch(number, attempt, first_ms, last_ms, state, items[number, attempt])
-            for number, attempt, first_ms, last_ms, state in rows
-        ]
+        found = []
+        for number, attempt, first_ms, last_ms, state in rows:
+            if state not in STATES or not isinstance(first_ms, float) or not isinstance(last_ms, float | None):
+                raise self.damaged(f"round {show(number)} is {show(state)} from {show(first_ms)} to {show(last_ms)} ms")
+            found.append(Stretch(number, attempt, first_ms, last_ms, state, items[number, attempt]))
+        return found
+
+    def is_open(self, collection: Collection, round_: int, attempt: int) -> bool:
+        found = self.connection.execute(
+            "SELECT 1 FROM stretches WHERE collection = ? AND round = ? AND attempt = ? AND state = 'open'",
+            (collection.id, round_, attempt),
+        )
+        return found.fetchone() is not None
 
     def begin_stretch(self, collection: Collection, round_: int, attempt: int, anchor_ms: float) -> None:
         """One that was begun already goes on."""
@@ -222,10 +282,23 @@ class Store:
             )
 
     def end_stretch(self, collection: Collection, round_: int, attempt: int, anchor_ms: float, state: str) -> None:
+        """What was accepted may still be found slow, but what is measured again never counts again: whichever of two
+        processes ends it, an item has one burst of a round that counts."""
+        place = (collection.id, round_, attempt)
         with self.writing() as connection:
             connection.execute(
-                "UPDATE stretches SET anchor_last_ms = ?, state = ? WHERE collection = ? AND round = ? AND attempt = ?",
-                (anchor_ms, state, collection.id, round_, attempt),
+                "UPDATE stretches SET anchor_last_ms = ?, state = ? WHERE collection = ? AND round = ? AND attempt = ?"
+                " AND (state = 'open' OR (state = 'accepted' AND ? != 'open'))",
+                (anchor_ms, state, *place, state),
+            )
+
+    def drop_stretch(self, collection: Collection, round_: int, attempt: int) -> None:
+        """Where nothing was measured in it."""
+        with self.writing() as connection:
+            connection.execute(
+                "DELETE FROM stretches WHERE collection = ?1 AND round = ?2 AND attempt = ?3 AND NOT EXISTS"
+                " (SELECT 1 FROM bursts WHERE collection = ?1 AND round = ?2 AND attempt = ?3)",
+                (collection.id, round_, attempt),
             )
 
 
@@ -244,7 +317,16 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _protocol(text: str) -> Protocol:
+def read_facts(text: str) -> Facts:
+    """Of a device. ValueError where it is something else."""
+    facts = json.loads(text)
+    if not isinstance(facts, dict) or not all(isinstance(value, str | int | float) for value in facts.values()):
+        raise ValueError(f"{show(text)} is no device")
+    return facts
+
+
+def read_protocol(text: str) -> Protocol:
+    """TypeError or ValueError where it is none."""
     return Protocol(**json.loads(text))
 
 

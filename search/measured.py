@@ -1,0 +1,73 @@
+"""The best network measured on this computer, beside what the table predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import deploy
+from latency_lut.command import TOOL
+from latency_lut.devices.base import Device
+from latency_lut.devices.onnx_host import OnnxHost
+from latency_lut.devices.torch_host import TorchHost
+from latency_lut.exporting import FORMS
+from latency_lut.items import Item, network
+from latency_lut.measuring import measure
+from latency_lut.table.latencies import Latencies
+from latency_lut.table.store import Store
+from supernet import SpecError
+
+from .costs import LATENCY
+from .driver import Search
+from .results import Comparison, Interval
+
+
+def measured_best(search: Search, name: str, best: int, out: Path) -> Comparison:
+    """By the protocol of the table of that name. SpecError where that is not a table of this computer."""
+    table = search.problem.costs.tables[name]
+    device = this_device(table.collection.device, name)
+    spec = search.spec(search.trail.codes[best])
+    item, anchor = network(spec), network(search.problem.space.smallest())
+    (out / "measured").mkdir(exist_ok=True)
+    files = {one: _exported(one, device, out / "measured") for one in (item, anchor)}
+    with Store(out / "measured" / "measured.sqlite", create=True) as store:
+        collection = measure([item], anchor, device, store, table.collection.protocol, lambda one: files[one], TOOL)
+        found = Latencies(store, collection).of(item)
+    if found is None:
+        raise SpecError("measure", "the best network can't be measured here")
+    predicted = float(search.trail.columns[LATENCY + name][best])
+    return Comparison(
+        metric=LATENCY + name,
+        predicted=predicted,
+        measured=found.ms,
+        predicted_interval=Interval(*table.interval(predicted)),
+        measured_interval=Interval(found.low_ms, found.high_ms),
+        how=f"{collection}, {found.rounds} rounds",
+    )
+
+
+def this_device(facts: Mapping[str, object], name: str) -> Device:
+    kind = facts.get("device")
+    device: Device | None = None
+    if kind == "onnxruntime":
+        device = OnnxHost(int(str(facts["threads"])), str(facts["optimization"]))
+    elif kind == "torch":
+        device = TorchHost(int(str(facts["threads"])), str(facts.get("mode", "eager")), "cpu")
+    if device is None:
+        raise SpecError("measure", f"{name!r} is a table of {kind}, which is not this computer")
+    differing = [key for key in facts if device.facts.get(key) != facts[key]]
+    if differing:
+        key = differing[0]
+        there, here = facts[key], device.facts.get(key)
+        raise SpecError("measure", f"{name!r} is a table of another computer: {key} is {there} there, {here} here")
+    return device
+
+
+def _exported(item: Item, device: Device, folder: Path) -> Path | None:
+    if device.form is None:
+        return None
+    path = folder / f"{item.id}{FORMS[device.form]}"
+    if not path.exists():
+        write = {"onnx": deploy.export_onnx, "torchscript": deploy.export_torchscript, "coreml": deploy.export_coreml}
+        write[device.form](item.module(), (1, *item.shape), path)
+    return path

@@ -1,0 +1,104 @@
+"""What a person sees while a search goes on: a bar on a terminal, else a line now and then."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from .driver import Search
+
+EVERY_S = 20.0
+"""Between two lines."""
+
+
+@contextmanager
+def watching(search: Search, stream: TextIO) -> Iterator[None]:
+    from rich.console import Console
+
+    console = Console(file=stream)
+    screen = _Bar(console, search) if console.is_interactive else _Lines(stream)
+    search.watch = screen.show
+    try:
+        yield
+    finally:
+        screen.close(search)
+
+
+class Speed:
+    """What is known from before does not count."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+
+    def per_second(self, search: Search) -> float:
+        return search.fresh / max(time.monotonic() - self.began, 1e-9)
+
+    def left(self, search: Search) -> str:
+        speed = self.per_second(search)
+        if not speed:
+            return "?"
+        return str(datetime.timedelta(seconds=round((search.evaluations - search.done) / speed)))
+
+
+def figures(search: Search) -> list[str]:
+    """As of the last batch."""
+    if not search.history:
+        return []
+    last = search.history[-1]
+    found = [f"hypervolume {last.hypervolume:.4f}"]
+    found.append("nothing feasible yet" if last.best_feasible is None else f"best {last.best_feasible:.2f} %")
+    if last.tau is not None:
+        found.append(f"tau {last.tau:.2f}")
+    return found
+
+
+class _Lines:
+    def __init__(self, stream: TextIO) -> None:
+        self.stream, self.speed, self.last = stream, Speed(), 0.0
+
+    def show(self, search: Search) -> None:
+        if search.fresh and time.monotonic() - self.last >= EVERY_S:
+            self._print(search)
+
+    def close(self, search: Search) -> None:
+        self._print(search)
+
+    def _print(self, search: Search) -> None:
+        self.last = time.monotonic()
+        parts = [f"{search.done:,}/{search.evaluations:,} evaluations", f"{self.speed.per_second(search):.2f}/s"]
+        print("  ".join([*parts, *figures(search), f"{self.speed.left(search)} left"]), file=self.stream, flush=True)
+
+
+class _Bar:
+    def __init__(self, console: Any, search: Search) -> None:
+        from rich import progress
+
+        self.speed = Speed()
+        self.bar = progress.Progress(
+            progress.BarColumn(bar_width=None),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn("{task.fields[speed]}"),
+            progress.TextColumn("{task.fields[left]} left"),
+            progress.TextColumn("{task.fields[figures]}"),
+            console=console,
+            refresh_per_second=4,
+            expand=True,
+        )
+        self.task = self.bar.add_task("", total=search.evaluations, speed="", left="?", figures="")
+        self.bar.start()
+
+    def show(self, search: Search) -> None:
+        self.bar.update(
+            self.task,
+            completed=search.done,
+            speed=f"{self.speed.per_second(search):.2f}/s",
+            left=self.speed.left(search),
+            figures="  ".join(figures(search)),
+        )
+
+    def close(self, search: Search) -> None:
+        self.show(search)
+        self.bar.stop()

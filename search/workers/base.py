@@ -1,0 +1,35 @@
+"""What everybody who evaluates has in common: tasks go in, accuracies come out as soon as they are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol, TypeVar
+
+from supernet.values import UserError, conform
+
+T = TypeVar("T", contravariant=True)
+
+
+class WorkersError(UserError):
+    """A network could not be evaluated."""
+
+
+class Result(NamedTuple):
+    position: int
+    """Of the task, in the order in which tasks were taken."""
+    accuracy: float
+    seconds: float
+    worker: str
+    """Host and process."""
+
+
+class Evaluator(Protocol[T]):
+    def evaluate(self, tasks: Iterable[T]) -> Iterator[Result]:
+        """In the order in which they are finished. A task is taken when somebody is ready for it."""
+
+    def close(self) -> None: ...
+
+
+def checked(found: object) -> float:
+    accuracy: float = conform(float, found, "accuracy")
+    return accuracy

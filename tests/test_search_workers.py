@@ -1,0 +1,269 @@
+"""The same accuracies wherever networks are evaluated: here, or by actors of a real Ray cluster that lose some."""
+
+import functools
+import operator
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search.storage import evaluate_shared, open_study
+from search.workers import Here, OnRay, WorkersError
+from supernet import SpecError, load_space
+
+PROJECT = Path(__file__).parent.parent
+
+
+def _by_task(results):
+    return {result.position: result.accuracy for result in results}
+
+
+def _make(folder):
+    """What is said with each task is done with it. Functions inside a function travel by value."""
+
+    def make():
+        import os
+        import signal
+        import time
+
+        calls = []
+
+        def evaluate(task):
+            number, does = task
+            calls.append(number)
+            with open(f"{folder}/calls", "a") as file:
+                file.write(f"{number} {os.getpid()}\n")
+            if does == "dies" or (does == "dies once" and not os.path.exists(f"{folder}/died{number}")):
+                open(f"{folder}/died{number}", "w").close()
+                os.kill(os.getpid(), signal.SIGKILL)
+            if does == "takes long":
+                time.sleep(60)
+            if does == "fails":
+                raise RuntimeError("out of\nmemory")
+            if does == "is wrong":
+                from supernet import SpecError
+
+                raise SpecError("width", "7 is not a multiple of 8")
+            time.sleep(0.01)
+            return number if does == "" else float("nan") if does == "has no number" else number + 0.25
+
+        return evaluate
+
+    return make
+
+
+# --- here ----------------------------------------------------------------------------------------------------------
+
+
+def test_here():
+    taken = []
+
+    def tasks():
+        for task in range(3):
+            taken.append(task)
+            yield task
+
+    with Here(lambda task: np.float32(task) / 2) as here:
+        for result in here.evaluate(tasks()):
+            assert taken == list(range(result.position + 1))
+            assert result.accuracy == result.position / 2
+            assert 0 <= result.seconds < 1
+            assert result.worker.endswith(f":{os.getpid()}")
+        assert taken == [0, 1, 2]
+        assert list(here.evaluate([])) == []
+
+
+@pytest.mark.parametrize("found", [float("nan"), None, "70", [70.0], True])
+def test_no_accuracy(found):
+    with pytest.raises(SpecError, match=r"^accuracy: .* can't stand here: expected a number"):
+        list(Here(lambda task: found).evaluate([1]))
+
+
+def test_heavy_imports():
+    code = (
+        "import sys, search.storage, search.workers; print({'ray', 'optuna', 'grpc', 'sqlalchemy'} & set(sys.modules))"
+    )
+    env = os.environ | {"PYTHONPATH": str(PROJECT)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_no_cluster_there():
+    with pytest.raises(SpecError, match=r"^workers.address: no Ray cluster answers at '127.0.0.1:1': .*refused$"):
+        OnRay(_make(""), address="127.0.0.1:1")
+
+
+# --- on Ray --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=80 * 2**20)
+    yield ray
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("workers")
+
+
+@pytest.fixture(scope="module")
+def two(cluster, folder):
+    with OnRay(_make(folder), number=2, cpus=0.5) as workers:
+        yield workers
+
+
+def _calls(folder):
+    return [line.split() for line in (folder / "calls").read_text().splitlines()]
+
+
+@pytest.mark.slow
+def test_two_actors(two, folder):
+    found = list(two.evaluate((number, "") for number in range(40)))
+    assert _by_task(found) == {number: float(number) for number in range(40)}
+    assert len({result.worker for result in found}) == 2
+    assert sorted(int(number) for number, _ in _calls(folder)) == list(range(40))
+    assert list(two.evaluate([])) == []
+
+
+@pytest.mark.slow
+def test_specs_as_here(cluster):
+    """Tasks may be anything that can be pickled; a function is made of plain values."""
+    space = load_space("tiny")
+    specs = [space.sample(random.Random(seed)) for seed in range(6)]
+    make = functools.partial(operator.attrgetter, "stem.width")
+    with OnRay(make, cpus=0) as workers:
+        there = _by_task(workers.evaluate(specs))
+    assert there == _by_task(Here(make()).evaluate(specs))
+    assert len(set(there.values())) > 1
+
+
+@pytest.mark.slow
+def test_an_actor_that_is_killed(two, folder, tmp_path):
+    """In the middle of an evaluation, which is done again by another one; all are kept, once."""
+    codes = np.arange(24, dtype=np.int32)[:, None]
+    with open_study(f"sqlite:///{tmp_path}/study.db", "s", ["maximize"], ["accuracy"], {"space": "tiny"}) as records:
+        found = evaluate_shared(
+            records,
+            codes,
+            two,
+            lambda index: (1000 + index, "dies once" if index in (5, 14) else ""),
+            lambda index, accuracy: (accuracy,),
+        )
+        assert len(records.known()) == 24
+    assert found.tolist() == [1000.25 + index if index in (5, 14) else 1000.0 + index for index in range(24)]
+    times = Counter(int(number) for number, _ in _calls(folder))
+    repeated = {number - 1000 for number, count in times.items() if count > 1}
+    assert repeated >= {5, 14}
+    assert len(repeated) <= 4  # an answer may be on its way when its actor dies
+
+
+@pytest.mark.slow
+def test_errors(two, folder):
+    """What fails is tried three times, by whomever; what a user can mend is not."""
+    with pytest.raises(WorkersError, match=r"^the evaluation of a network failed 3 times: memory$"):
+        list(two.evaluate([(2000, ""), (2001, "fails")]))
+    with pytest.raises(SpecError, match=r"^width: 7 is not a multiple of 8$"):
+        list(two.evaluate([(2002, "is wrong")]))
+    with pytest.raises(SpecError, match=r"^accuracy: nan can't stand here: expected a number$"):
+        list(two.evaluate([(2003, "has no number")]))
+    with pytest.raises(WorkersError, match=r"^the evaluation of a network failed 3 times: .+$") as caught:
+        list(two.evaluate([(2004, "dies")]))
+    assert "\n" not in str(caught.value)
+    times = Counter(int(number) for number, _ in _calls(folder))
+    assert [times[2000 + number] for number in range(1, 5)] == [3, 1, 1, 3]
+    assert _by_task(two.evaluate([(2005, "")])) == {0: 2005.0}
+
+
+@pytest.mark.slow
+def test_what_is_not_waited_for(two):
+    """A loop that is left early leaves nobody busy with it."""
+    for result in two.evaluate([(3000, ""), (3001, "takes long")]):
+        assert result.accuracy == 3000
+        break
+    began = time.monotonic()
+    assert _by_task(two.evaluate([(3002, ""), (3003, "")])) == {0: 3002.0, 1: 3003.0}
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.slow
+def test_workers_that_cannot_be_made(cluster):
+    def wrong():
+        from supernet import SpecError
+
+        raise SpecError("supernet", "runs/a is no run")
+
+    def broken():
+        raise RuntimeError("no such\ndevice")
+
+    def kills():
+        import os
+
+        os._exit(1)
+
+    for make, error, said in (
+        (wrong, SpecError, "^supernet: runs/a is no run$"),
+        (broken, WorkersError, "^a worker can't evaluate: device$"),
+        (kills, WorkersError, "^workers die again and again: "),
+    ):
+        with OnRay(make, cpus=0) as workers, pytest.raises(error, match=said):
+            list(workers.evaluate([1]))
+
+
+@pytest.mark.slow
+def test_more_than_the_cluster_has(cluster):
+    with pytest.raises(SpecError, match=r"^workers.cpus: 3 actors with 1 each need 3 CPUs; Ray has 2"):
+        OnRay(_make(""), number=3)
+    with pytest.raises(SpecError, match=r"^workers.gpus: 1 actors with 0.5 each need 0.5 GPUs; Ray has 0"):
+        OnRay(_make(""), gpus=0.5)
+    assert cluster.is_initialized()
+
+
+SEARCH = """
+import sys, time
+from search.workers import OnRay
+
+def make():
+    def evaluate(task):
+        import time
+        time.sleep(0 if task < 2 else 60)
+        return task
+    return evaluate
+
+with OnRay(make, number=2, cpus=0.25, address=sys.argv[1]) as workers:
+    for result in workers.evaluate(range(4)):
+        print(result.accuracy, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c(cluster):
+    """A search by another process on the cluster that runs already; when it is stopped, the cluster is free again."""
+    address = cluster.get_runtime_context().gcs_address
+    before = cluster.available_resources().get("CPU", 0)
+    search = subprocess.Popen(
+        [sys.executable, "-c", SEARCH, address],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert sorted(search.stdout.readline() for _ in range(2)) == ["0.0\n", "1.0\n"]
+    assert cluster.available_resources().get("CPU", 0) == before - 0.5
+    search.send_signal(signal.SIGINT)
+    _, said = search.communicate(timeout=30)
+    assert search.returncode in (1, 130, -signal.SIGINT), said
+    ends = time.monotonic() + 20
+    while cluster.available_resources().get("CPU", 0) != before:
+        assert time.monotonic() < ends
+        time.sleep(0.1)
