@@ -68,7 +68,8 @@ def measure_command(args: argparse.Namespace) -> None:
     with Store(args.table, create=True) as store:
         collection = measure(plan.items, plan.anchor, device, store, protocol, find, TOOL, _progress("measure"))
         _finish_progress()
-        failures = {item: why for item, why in store.failures(collection).items() if item in set(plan.items)}
+        known = store.failures(collection)  # also of other plans
+        failures = {item: known[item] for item in plan.items if item in known}
         slow = slow_share(store.stretches(collection))
     print(f"{len(plan.items) - len(failures):,} items in {protocol.rounds} rounds on {collection}; in {args.table}")
     if slow:

@@ -70,7 +70,7 @@ def _open(config: SearchConfig, problem: Problem, out: Path, opened: contextlib.
             asked_by=f"{config.method.kind_name()}, seed {config.seed}",
         )
     )
-    method = make_method(config, problem)
+    method = make_method(config, problem, _say_progress)
     evaluator: Evaluator[Task] = opened.enter_context(_workers(config))
     if config.accuracy.halving:
         evaluator = Halving(evaluator, config.accuracy.halving)
@@ -85,6 +85,12 @@ def _open(config: SearchConfig, problem: Problem, out: Path, opened: contextlib.
     )
     search.after_batch = lambda one: write_networks(findings(one, config, is_finished=False), out)
     return search
+
+
+def _say_progress(done: int, total: int, text: str) -> None:
+    """Of a method that learns first: ten lines are enough."""
+    if done == total or done % max(1, total // 10) == 0:
+        print(f"learning {done:,}/{total:,}  {text}", file=sys.stderr, flush=True)
 
 
 def _workers(config: SearchConfig) -> Any:

@@ -70,8 +70,11 @@ def select(losses: Array, excess: Array, number: int) -> Array:
         return chosen
     rest, missing = np.flatnonzero(excess > 0), number - len(chosen)
     rest = rest[excess[rest] <= np.partition(excess[rest], missing - 1)[missing - 1]]
-    keys = np.stack([excess[rest], ranks(losses[rest])], axis=1)
-    groups = np.unique(keys, axis=0, return_inverse=True)[1]
+    values, equals = np.unique(excess[rest], return_inverse=True)
+    fronts = np.zeros(len(rest), dtype=np.int64)
+    for group in np.flatnonzero(np.bincount(equals, minlength=len(values)) > 1):
+        fronts[equals == group] = ranks(losses[rest[equals == group]])
+    groups = np.unique(equals * len(rest) + fronts, return_inverse=True)[1]
     return np.concatenate([chosen, _survivors(losses, rest, groups, missing)])
 
 

@@ -15,9 +15,8 @@ DIRECTIONS = 128
 rather too large."""
 SPREAD = 1.0
 """Percentage points by which accuracies are taken to differ, as one observation beside those that were made."""
-BELIEF = 16.0
+BELIEF = 4.0
 """As many evaluations as it counts for that errors are as large as the strengths make them."""
-
 OUTLIER = 3.0
 """An error of more standard deviations counts as one of so many."""
 

@@ -13,30 +13,37 @@ from ..config import (
     SearchConfig,
     SlimmingConfig,
 )
+from ..importance.learning import Learn, Progress, learning_on
 from ..problem import Problem
 from .base import Method
 from .evolution import Evolution
+from .guided import Guided
+from .importance import Importance
 from .random_draws import RandomDraws
 from .sampling import Sampling
 from .slimming import Slimming
 
 GENERATION = 1024
 """Children of a generation, at least, where candidates cost microseconds."""
+SLOW = 500
+"""Candidates between two batches, at most, for a sampler that takes milliseconds for each."""
 
 
-def make_method(config: SearchConfig, problem: Problem) -> Method:
+def make_method(config: SearchConfig, problem: Problem, progress: Progress | None = None) -> Method:
+    """`progress` is told how far a method is that must learn before it can ask."""
     predictor, method = config.predictor, config.method
+    learn = None
+    if isinstance(method, ImportanceConfig):
+        learn = learning_on(config.supernet, problem.space, method, config.seed, progress)
     if predictor is None:
-        return _plain(config, method, problem, config.seed, config.evaluations)
+        return _plain(method, problem, config.seed, config.evaluations, learn)
     if isinstance(method, EvolutionConfig):
         method = msgspec.structs.replace(method, children=max(method.children, GENERATION))
-    from .guided import Guided
-
-    looks = predictor.candidates
-    return Guided(problem, config.seed, predictor, lambda seed: _plain(config, method, problem, seed, looks))
+    looks = min(predictor.candidates, SLOW) if isinstance(method, OptunaConfig) else predictor.candidates
+    return Guided(problem, config.seed, predictor, lambda seed: _plain(method, problem, seed, looks, learn))
 
 
-def _plain(config: SearchConfig, method: MethodConfig, problem: Problem, seed: int, evaluations: int) -> Method:
+def _plain(method: MethodConfig, problem: Problem, seed: int, evaluations: int, learn: Learn | None) -> Method:
     match method:
         case RandomConfig():
             return RandomDraws(problem, seed)
@@ -47,7 +54,8 @@ def _plain(config: SearchConfig, method: MethodConfig, problem: Problem, seed: i
         case OptunaConfig():
             return Sampling(problem, seed, method)
         case ImportanceConfig():
-            raise AssertionError("not yet")
+            assert learn is not None
+            return Importance(problem, seed, method, learn)
     raise AssertionError(f"no method for {method}")
 
 

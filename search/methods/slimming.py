@@ -2,8 +2,8 @@
 
 From the largest network on, actions make it smaller: a block less, a narrower stage, a smaller expansion, a smaller
 kernel, a block without attention. Each step evaluates some of the possible actions and takes the one that loses the
-least accuracy for the efficiency it gains. All networks on the way are the front: each is an answer for its budget. The way
-ends at the smallest network; while there are evaluations left, another one begins.
+least accuracy for the efficiency it gains. All networks on the way are the front: each is an answer for its budget. The
+way ends at the smallest network; while there are evaluations left, another one begins.
 """
 
 from __future__ import annotations

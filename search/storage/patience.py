@@ -14,6 +14,8 @@ logger = logging.getLogger("search")
 P = ParamSpec("P")
 T = TypeVar("T")
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 3.0
+UNTOLD_S = 1.0
+"""A person hears of what takes longer."""
 
 
 class StorageError(UserError):
@@ -33,7 +35,7 @@ class Patience:
         return Patience(self.name, self.is_passing, seconds)
 
     def __call__(self, call: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
-        began, pause = time.monotonic(), FIRST_PAUSE_S
+        began, pause, is_told = time.monotonic(), FIRST_PAUSE_S, False
         while True:
             try:
                 return call(*args, **options)
@@ -45,7 +47,8 @@ class Patience:
                     raise StorageError(
                         f"storage: {self.name} has not answered for {waited:.0f} s: {reason(error)}"
                     ) from error
-                if pause == FIRST_PAUSE_S:
+                if waited >= UNTOLD_S and not is_told:
+                    is_told = True
                     logger.warning(
                         "%s does not answer (%s); trying for up to %.0f s", self.name, reason(error), self.seconds
                     )
