@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -214,13 +214,19 @@ def _always_active(space: Space) -> Array:
     return found
 
 
-def distinct(codes: Array, known: set[bytes] | None = None) -> Array:
-    """The first of each, without those in `known`; as indices."""
-    seen = set(known or ())
+def keys(codes: Array) -> list[bytes]:
+    """`code.tobytes()` of each row."""
+    rows = np.ascontiguousarray(codes, dtype=np.int32)
+    found: list[bytes] = rows.view(f"V{4 * rows.shape[1]}").ravel().tolist()
+    return found
+
+
+def distinct(codes: Array, known: Collection[bytes] = (), also_known: Collection[bytes] = ()) -> Array:
+    """The first of each, without those that are known; as indices."""
+    ours: set[bytes] = set()
     found = []
-    for index, code in enumerate(codes):
-        key = code.tobytes()
-        if key not in seen:
-            seen.add(key)
+    for index, key in enumerate(keys(codes)):
+        if key not in ours and key not in known and key not in also_known:
+            ours.add(key)
             found.append(index)
     return np.array(found, dtype=np.int64)

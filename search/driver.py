@@ -10,7 +10,7 @@ import numpy as np
 from supernet import NetSpec
 
 from .accuracy import Task
-from .codes import Array, Codes
+from .codes import Array
 from .methods import Method
 from .problem import Problem
 from .results import Batch
@@ -42,7 +42,7 @@ class Search:
     """Of evaluating, shared among the workers."""
 
     def __post_init__(self) -> None:
-        self.codes = Codes(self.problem.space)
+        self.codes = self.problem.codes
         self.trail = Trail(self.problem)
         self._partial: dict[int, float] = {}
         self._batch = self.codes.empty()

@@ -6,7 +6,7 @@ import numpy as np
 
 from supernet import SpecError
 
-from .codes import Array, Codes, distinct
+from .codes import Array, distinct, keys
 from .exact import CostDistribution
 from .problem import Constraint, Problem
 
@@ -23,7 +23,7 @@ class Feasible:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.codes = Codes(problem.space)
+        self.codes = problem.codes
         self._narrow: CostDistribution | None = None
         self._window = (0.0, 0.0)
 
@@ -39,7 +39,7 @@ class Feasible:
             drawn = self._drawn(rng, max(DRAWN, 2 * number), narrow=attempt >= TRIES)
             drawn = drawn[self.excess(drawn) == 0]
             fresh = drawn[distinct(drawn, seen)]
-            seen |= {code.tobytes() for code in fresh}
+            seen |= set(keys(fresh))
             found.append(fresh)
             count += len(fresh)
             if count >= number:

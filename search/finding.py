@@ -10,7 +10,6 @@ import numpy as np
 from supernet.space.published import published_members
 from training.environment import environment
 
-from .codes import Codes
 from .config import SearchConfig
 from .costs import LATENCY
 from .driver import Search
@@ -89,7 +88,7 @@ def _published(search: Search) -> tuple[Published, ...]:
     members = published_members(search.problem.space)
     if not members:
         return ()
-    codes = Codes(search.problem.space).of(list(members.values()))
+    codes = search.problem.codes.of(list(members.values()))
     columns = search.problem.columns(codes)
     known = search.records.known()
     found = []

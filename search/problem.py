@@ -14,6 +14,7 @@ import numpy as np
 from supernet import SpecError
 from supernet.values import did_you_mean, show
 
+from .codes import Codes
 from .costs import LATENCY, Costs, Efficiency
 from .costs import show as in_words
 
@@ -71,7 +72,9 @@ class Problem:
         efficiency: Efficiency | None = None,
     ) -> None:
         self.costs, self.space, self.efficiency = costs, costs.space, efficiency
+        self.codes = Codes(self.space)
         self.objectives, self.constraints = tuple(objectives), tuple(constraints)
+        self._last: tuple[np.ndarray, np.ndarray] | None = None
         self.metrics = (*costs.metrics, *((SCORE,) if efficiency is not None else ()))
         for index, metric in enumerate(self.objectives):
             self._check(metric, f"objectives[{index}]")
@@ -89,12 +92,23 @@ class Problem:
 
     def columns(self, codes: np.ndarray, accuracy: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """Each metric of each network. Without an accuracy, there is none."""
-        found = self.costs.named(self.costs(codes))
+        found = self.costs.named(self.costs_of(codes))
         if self.efficiency is not None:
             found[SCORE] = self.efficiency(found)
         if accuracy is not None:
             found[ACCURACY] = accuracy
         return found
+
+    def costs_of(self, codes: np.ndarray) -> np.ndarray:
+        """A row for each network. Those of the array that was asked for last, or announced, are known."""
+        if self._last is None or self._last[0] is not codes:
+            self.announce(codes, self.costs(codes))
+        assert self._last is not None
+        return self._last[1]
+
+    def announce(self, codes: np.ndarray, costs: np.ndarray) -> None:
+        """Costs that somebody knows already, of an array that stays as it is."""
+        self._last = (codes, costs)
 
     def excess(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """By how much the constraints are broken, as the sum of shares of their limits. A constraint on a metric that

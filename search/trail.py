@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .codes import Array, Codes
+from .codes import Array
 from .fronts import hypervolume, nondominated
 from .problem import ACCURACY, Problem, is_maximised
 
@@ -14,7 +14,7 @@ class Trail:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.codes = Codes(problem.space).empty()
+        self.codes = problem.codes.empty()
         self.accuracy = np.zeros(0)
         self.reference = _reference(problem)
         self._update()
@@ -59,7 +59,7 @@ class Trail:
 
 def _reference(problem: Problem) -> Array:
     """The scale of each objective."""
-    codes = Codes(problem.space).of([problem.space.largest(), problem.space.smallest()])
+    codes = problem.codes.of([problem.space.largest(), problem.space.smallest()])
     columns = problem.columns(codes, np.array([100.0, 100.0]))
     found = []
     for metric in problem.objectives:

@@ -20,7 +20,7 @@ from wsgiref.util import setup_testing_defaults
 import numpy as np
 import pytest
 
-from search.storage import Evaluation, StorageError, evaluate_shared, open_study
+from search.storage import Evaluation, StorageError, evaluate_shared, file_url, open_study
 from search.storage.owner import Owner, is_running, this_process
 from search.workers import Here
 from supernet import SpecError
@@ -51,9 +51,6 @@ def _trials(url, name="search"):
 
 def _states(url, name="search"):
     return Counter(trial.state.name for trial in _trials(url, name))
-
-
-# --- storages ------------------------------------------------------------------------------------------------------
 
 
 def _free_port():
@@ -116,8 +113,7 @@ def postgres():
 
 @pytest.fixture(scope="module", autouse=True)
 def _ready_for_processes():
-    """What their server imports, it imports while the first tests run."""
-    forkserver.ensure_running()
+    forkserver.ensure_running()  # what it imports, it imports while the first tests run
 
 
 @pytest.fixture
@@ -136,7 +132,7 @@ def grpc(tmp_path):
 
 @pytest.fixture
 def url(tmp_path):
-    return f"sqlite:///{tmp_path}/study.db"
+    return file_url(tmp_path / "study.db")
 
 
 @pytest.fixture(params=["sqlite", "postgres", "grpc"])
@@ -260,17 +256,23 @@ def test_nobody_answers(address):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["a b#%20.db", "a?b&c.db", "{0}.db", "ä@:1.db"])
+def test_names_of_files(name, tmp_path):
+    _open(file_url(tmp_path / name)).close()
+    assert (tmp_path / name).is_file()
+
+
 def test_not_a_database(tmp_path):
     (tmp_path / "a.db").write_text("something else" * 100)
     with pytest.raises(StorageError, match=r"^storage: sqlite:.*a.db has not answered .* file is not a database"):
         _open(f"sqlite:///{tmp_path}/a.db", patience_s=0.2)
 
 
-def test_locked_by_another_process(url):
+def test_locked_by_another_process(url, tmp_path):
     code = _codes(1)
     with _open(url, patience_s=0.3) as records:
         records.claim(code)
-        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as other:
+        with contextlib.closing(sqlite3.connect(tmp_path / "study.db")) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StorageError, match=r"^storage: sqlite.* has not answered for .*database is locked"):
                 records.add(code[0], 60.0, (60.0, 1.0))

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..codes import Array, Codes, distinct
+from ..codes import Array, distinct, keys
 from ..config import EvolutionConfig
 from ..feasible import Feasible
-from ..fronts import crowding, ranks, select
+from ..fronts import crowding, nondominated, ranks, select
 from ..problem import Problem
 from .base import Method
 
+JUDGES = 32
+"""Networks of the front that children are compared with first: most can't stand up to one of them."""
 TRIES = 20
 """Generations of children that are thrown away, at most, for being known or beyond the constraints."""
 
@@ -24,12 +26,14 @@ class Evolution(Method):
     def __init__(self, problem: Problem, seed: int, config: EvolutionConfig) -> None:
         super().__init__(problem, seed)
         self.config = config
-        self.codes = Codes(problem.space)
+        self.codes = problem.codes
         self.feasible = Feasible(problem)
         self.seen: set[bytes] = set()
         self.population = self.codes.empty()
         self.losses = np.zeros((0, len(problem.objectives)))
         self.excess = np.zeros(0)
+        self.share = 0.5
+        """Of children that keep the constraints, lately."""
 
     def ask(self, most: int) -> Array:
         missing = self.config.population - len(self.seen)
@@ -37,37 +41,57 @@ class Evolution(Method):
             found = self.feasible.draw(self.rng, min(missing, most), self.seen)
         else:
             found = self._children(min(self.config.children, most))
-        self.seen |= {code.tobytes() for code in found}
+        self.seen |= set(keys(found))
         return found
 
     def begin_with(self, codes: Array, accuracy: Array) -> None:
+        self.seen |= set(keys(codes))
         self.tell(codes, accuracy)
 
     def tell(self, codes: Array, accuracy: Array) -> None:
-        self.seen |= {code.tobytes() for code in codes}
         columns = self.problem.columns(codes, accuracy)
-        population = np.concatenate([self.population, codes])
-        losses = np.concatenate([self.losses, self.problem.losses(columns)])
-        excess = np.concatenate([self.excess, self.problem.excess(columns)])
+        new_losses, new_excess = self.problem.losses(columns), self.problem.excess(columns)
+        hopeful = self._hopeful(new_losses, new_excess)
+        population = np.concatenate([self.population, codes[hopeful]])
+        losses = np.concatenate([self.losses, new_losses[hopeful]])
+        excess = np.concatenate([self.excess, new_excess[hopeful]])
         kept = select(losses, excess, self.config.population)
         self.population, self.losses, self.excess = population[kept], losses[kept], excess[kept]
+
+    def _hopeful(self, losses: Array, excess: Array) -> Array:
+        """Without those that a network of the population beats in everything, once it is complete: they would be the
+        first to go."""
+        if len(self.population) < self.config.population or (self.excess > 0).any():
+            return np.ones(len(losses), dtype=bool)
+        beaten = np.zeros(len(losses), dtype=bool)
+        front = self.losses[nondominated(self.losses)]
+        for strong in front[:: max(1, len(front) // JUDGES)]:
+            beaten |= (losses > strong).all(axis=1)
+        return ~beaten & (excess == 0)
 
     def _children(self, number: int) -> Array:
         """New and within the constraints; where too few come about, random ones make up for them."""
         rank, crowd = self._standing()
-        found, count, seen = [self.codes.empty()], 0, set(self.seen)
+        found, costs, tried = [self.codes.empty()], [self.problem.costs(self.codes.empty())], set[bytes]()
         for _ in range(TRIES):
-            children = self._bred(max(2 * number, 64), rank, crowd)
-            children = children[distinct(children, seen)]
-            children = children[self.feasible.excess(children) == 0]
-            seen |= {code.tobytes() for code in children}
-            found.append(children)
-            count += len(children)
-            if count >= number:
+            missing = number - sum(map(len, found))
+            if missing <= 0:
                 break
+            children = self._bred(max(int(missing / self.share * 1.1), 64), rank, crowd)
+            children = children[distinct(children, self.seen, tried)]
+            tried |= set(keys(children))
+            columns = self.problem.columns(children)
+            fine = self.problem.excess(columns) == 0
+            self.share = 0.5 * self.share + 0.5 * max(float(fine.mean()) if len(fine) else 0.0, 0.05)
+            found.append(children[fine])
+            costs.append(self.problem.costs_of(children)[fine])
         else:
-            found.append(self.feasible.draw(self.rng, number - count, seen))
-        return np.concatenate(found)[:number]
+            drawn = self.feasible.draw(self.rng, number - sum(map(len, found)), self.seen | tried)
+            found.append(drawn)
+            costs.append(self.problem.costs(drawn))
+        chosen = np.concatenate(found)[:number]
+        self.problem.announce(chosen, np.concatenate(costs)[:number])
+        return chosen
 
     def _bred(self, number: int, rank: Array, crowd: Array) -> Array:
         first, second = (self.population[self._tournament(number, rank, crowd)] for _ in range(2))

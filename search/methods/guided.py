@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..codes import Array, Codes
+from ..codes import Array, distinct, keys
 from ..config import PredictorConfig
 from ..feasible import Feasible
 from ..fronts import select
@@ -28,7 +28,7 @@ class Guided(Method):
     def __init__(self, problem: Problem, seed: int, config: PredictorConfig, make: MakeMethod, batch: int = 16) -> None:
         super().__init__(problem, seed)
         self.config, self.make, self.batch, self.seed = config, make, batch, seed
-        self.codes = Codes(problem.space)
+        self.codes = problem.codes
         self.feasible = Feasible(problem)
         self.known = self.codes.empty()
         self.accuracy = np.zeros(0)
@@ -44,7 +44,7 @@ class Guided(Method):
             found = self._promising(min(self.batch, most))
         if not len(found):
             found = self.feasible.draw(self.rng, min(self.batch, most), self.seen)
-        self.seen |= {code.tobytes() for code in found}
+        self.seen |= set(keys(found))
         return found
 
     def tell(self, codes: Array, accuracy: Array) -> None:
@@ -70,12 +70,12 @@ class Guided(Method):
             looked_at.append(codes)
             left -= len(codes)
         codes = np.concatenate(looked_at)
-        codes = codes[[code.tobytes() not in self.seen for code in codes]]
+        codes = codes[distinct(codes, self.seen)]
         columns = self.problem.columns(codes, self._predicted(codes))
         excess = self.problem.excess(columns)
         kept = select(self.problem.losses(columns), excess, number)
         return codes[kept[excess[kept] == 0]]
 
     def _predicted(self, codes: Array) -> Array:
-        mean, error = self.predictor.predict(codes)
+        mean, error = self.predictor.predict(codes, self.problem.costs_of(codes))
         return mean + self.config.explore * error

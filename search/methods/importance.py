@@ -10,7 +10,7 @@ importance stands for it, so that evaluations are left for the networks on the w
 
 from __future__ import annotations
 
-from ..codes import Array, Codes
+from ..codes import Array
 from ..config import ImportanceConfig
 from ..importance import Importances, Learn, Trajectory, slim
 from ..importance.trajectory import spread
@@ -26,7 +26,7 @@ class Importance(Method):
         self.config, self.learn = config, learn
         self.importances: Importances | None = None
         self.trajectory: Trajectory | None = None
-        self.left = Codes(problem.space).empty()
+        self.left = problem.codes.empty()
 
     def ask(self, most: int) -> Array:
         if self.trajectory is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..codes import Array
+from ..codes import Array, keys
 from ..feasible import Feasible
 from ..problem import Problem
 from .base import Method
@@ -19,7 +19,7 @@ class RandomDraws(Method):
 
     def ask(self, most: int) -> Array:
         found = self.feasible.draw(self.rng, min(most, BATCH), self.seen)
-        self.seen |= {code.tobytes() for code in found}
+        self.seen |= set(keys(found))
         return found
 
     def tell(self, codes: Array, accuracy: Array) -> None:

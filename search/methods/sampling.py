@@ -15,7 +15,7 @@ from supernet import SpecError
 from supernet.space.placement import EMPTY
 from supernet.values import did_you_mean, first_line
 
-from ..codes import Array, Codes
+from ..codes import Array
 from ..config import OptunaConfig
 from ..feasible import Feasible
 from ..problem import ACCURACY, Problem, is_maximised
@@ -32,7 +32,7 @@ class Sampling(Method):
     def __init__(self, problem: Problem, seed: int, config: OptunaConfig) -> None:
         super().__init__(problem, seed)
         self.config = config
-        self.codes = Codes(problem.space)
+        self.codes = problem.codes
         self.feasible = Feasible(problem)
         self.known: dict[bytes, float] = {}
         self.waiting: list[tuple[Any, bytes]] = []

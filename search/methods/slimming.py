@@ -14,7 +14,7 @@ import numpy as np
 
 from supernet.space.moves import smaller
 
-from ..codes import Array, Codes
+from ..codes import Array
 from ..config import SlimmingConfig
 from ..costs import LATENCY, Efficiency
 from ..problem import Problem
@@ -28,7 +28,7 @@ class Slimming(Method):
     def __init__(self, problem: Problem, seed: int, config: SlimmingConfig, evaluations: int) -> None:
         super().__init__(problem, seed)
         self.config = config
-        self.codes = Codes(problem.space)
+        self.codes = problem.codes
         self.efficiency = problem.efficiency or default_efficiency(problem)
         self.largest = self.now = self.codes.of([problem.space.largest()])[0]
         self.known: dict[bytes, float] = {}

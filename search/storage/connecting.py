@@ -33,6 +33,13 @@ class Connection:
     close: Callable[[], None]
 
 
+def file_url(file: Path) -> str:
+    """Of a SQLite file, whatever it is called."""
+    from sqlalchemy.engine import URL
+
+    return URL.create("sqlite", database=str(file.absolute())).render_as_string(hide_password=False)
+
+
 def connect(url: str, patience_s: float) -> Connection:
     """A SpecError where the URL is wrong, a StorageError where nobody answers."""
     return _proxy(url, patience_s) if url.startswith(PROXY) else _database(url, patience_s)
@@ -55,7 +62,8 @@ def _database(url: str, patience_s: float) -> Connection:
 
     opening = Patience(name, is_passing, min(patience_s, OPENING_S))
     try:
-        database = opening(RDBStorage, url, engine_kwargs=options)
+        template = url.replace("{", "{{").replace("}", "}}")
+        database = opening(RDBStorage, template, engine_kwargs=options)
     except NoSuchModuleError:
         raise SpecError("storage", f"{name}: this kind of database is unknown; right is {FORMS}") from None
     except ImportError as error:

@@ -154,7 +154,7 @@ class OnRay(Generic[T]):
             if actor.ready is not None:
                 raise WorkersError(f"a worker can't evaluate: {_last_line(cause)}") from cause
             self._again(actor.work.popleft()[1], waiting, cause)
-        except self._ray.exceptions.RayActorError as error:
+        except self._ray.exceptions.RayError as error:  # its process, its computer, or the way to it
             lost = [task for _, task in actor.work]
             self._discard(actor)
             waiting.extendleft(reversed(lost[1:]))
