@@ -11,8 +11,8 @@ from supernet.strict_reading import StrictReader
 
 from .config import METHODS, MethodConfig, SearchConfig
 
-_KINDS: dict[type[Kind], dict[str, type[Kind]]] = {MethodConfig: {kind.kind_name(): kind for kind in METHODS}}
-_FILES = OptionFiles(SearchConfig, "a search", StrictReader(_KINDS))
+KINDS: dict[type[Kind], dict[str, type[Kind]]] = {MethodConfig: {kind.kind_name(): kind for kind in METHODS}}
+_FILES = OptionFiles(SearchConfig, "a search", StrictReader(KINDS))
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> SearchConfig:

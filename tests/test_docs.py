@@ -22,6 +22,7 @@ MANUALS = (
     "docs/results.md",
     "docs/training.md",
     "docs/latency.md",
+    "docs/search.md",
 )
 
 

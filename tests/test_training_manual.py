@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from training.command import CHANGEABLE
-from training.option_table import option_table
+from training.option_table import table as option_table
 from training.reading import load_config, parse_config
 
 ROOT = Path(__file__).parents[1]
