@@ -1,6 +1,6 @@
 """A latency table of this computer, and how well it predicts networks that it has not seen.
 
-    python bench/latency.py [--spaces iformer] [--resolution 224] [--folder runs/latency] [--rounds 3]
+    python bench/latency.py [--spaces iformer efficientformerv2] [--resolution 224] [--folder runs/latency] [--rounds 3]
 
 Plans, exports to ONNX, measures with ONNX Runtime on one thread (processor time), fits on 30 networks spread over the
 MACs, and predicts 40 others that were drawn at random. Then: how many networks a second are looked up, and how long a
@@ -25,6 +25,7 @@ from latency_lut.items import Item
 from latency_lut.lookup import LatencyTable
 from latency_lut.protocol import Burst, Protocol
 from latency_lut.table.latencies import Latencies
+from latency_lut.table.placing import place_stretch
 from latency_lut.table.store import Store
 from supernet import load_space
 
@@ -64,8 +65,7 @@ def load_large(folder: Path) -> None:
         collection = store.collection({"device": "made up"}, Protocol(rounds=3), "bench")
         numbers = store.add_items(items)
         for round_ in range(3):
-            store.begin_stretch(collection, round_, 0, 1.0)
-            store.end_stretch(collection, round_, 0, 1.0, "accepted")
+            place_stretch(store, collection, round_, 0, "", (1.0, 1.0), "accepted")
             for item in items:
                 ms = item.copies * rng.uniform(0.9, 1.1)
                 store.add_burst(collection, numbers[item], round_, 0, Burst(ms, ms, ms, 8, 0.0))
@@ -80,7 +80,7 @@ def load_large(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--spaces", nargs="+", default=["iformer"], metavar="SPACE")
+    parser.add_argument("--spaces", nargs="+", default=["iformer", "efficientformerv2"], metavar="SPACE")
     parser.add_argument("--resolution", type=int, default=224)
     parser.add_argument("--folder", type=Path, default=Path("runs/latency"))
     parser.add_argument("--rounds", type=int, default=3)

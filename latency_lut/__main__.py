@@ -59,7 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     command = add("measure", measure_command, "measure the items of a plan")
     command.add_argument("plan", metavar="PLAN", type=Path)
     _add_device(command, ("onnxruntime", "torch", "cuda", "coreml", "iphone"))
-    command.add_argument("--table", metavar="FILE", type=Path, help="SQLite file; added to where it is")
+    command.add_argument(
+        "--table", metavar="FILE", type=Path, help="SQLite file, added to where it is (default: table.sqlite in PLAN)"
+    )
     _add_phone(command)
     phone = command.add_argument_group("an iPhone, from a Mac with Xcode")
     phone.add_argument("--team", help="identifier of your Apple team, such as ABCDE12345")

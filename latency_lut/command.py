@@ -18,20 +18,24 @@ from .items import Item
 from .measuring import measure
 from .plan import Plan, add_to_plan, estimated_hours, load_plan, make_plan, naive_number
 from .protocol import Protocol
-from .table.store import Store, slow_share
+from .table.store import Store
+from .table.stretches import slow_share
 
 TOOL = "latency_lut 1"
+TABLE = "table.sqlite"
+"""In the folder of the plan, where none is named."""
 
 
 def plan_command(args: argparse.Namespace) -> None:
     spaces = [_space(name, args.resolution) for name in args.spaces]
-    plan = make_plan(spaces, args.networks, args.unseen, args.seed)
+    ours = make_plan(spaces, args.networks, args.unseen, args.seed)
     folder: Path = args.out
-    plan = add_to_plan(plan, folder)
+    plan = add_to_plan(ours, folder)
     units = len({item.text for item in plan.chains})
     naive = naive_number(spaces)
     print(f"{units:,} units of {', '.join(plan.spaces)}, in {len(plan.chains):,} chains; {len(plan.networks)} networks")
-    print(f"{len(plan.chains) / naive:.1%} of the {naive:,} chains of a plan that measures every slot by itself")
+    share, named = len(ours.chains) / naive, ", ".join(ours.spaces)
+    print(f"{share:.1%} of the {naive:,} chains of a plan for {named} that measures every slot by itself")
     for name, speed, load_s in (("this computer, one thread", 1e10, 0.05), ("an iPhone", 5e11, 1.5)):
         hours = estimated_hours(plan, Protocol(), speed, load_s)
         print(f"about {_duration(hours)} on {name}")
@@ -54,13 +58,13 @@ def export_command(args: argparse.Namespace) -> None:
 
 
 def measure_command(args: argparse.Namespace) -> None:
+    if args.table is None and not args.plan.is_file():
+        args.table = args.plan / TABLE
     if args.device == "iphone":
         from .phone_commands import measure_on_phone_command
 
         measure_on_phone_command(args)
         return
-    if args.table is None:
-        raise SpecError("--table", "is missing: the file for what is measured")
     plan = load_plan(args.plan)
     device = make_device(args)
     protocol = protocol_of(args.protocol, Protocol())

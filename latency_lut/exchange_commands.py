@@ -34,7 +34,7 @@ def import_command(args: argparse.Namespace) -> None:
     with Store(args.table, create=True) as store:
         for file in args.files:
             number = _import(store, file)
-            print(f"{number:,} rows of {printable(str(file))} are in {printable(str(args.table))}")
+            print(f"{number:,} new rows of {printable(str(file))} in {printable(str(args.table))}")
 
 
 def _import(store: Store, file: Path) -> int:

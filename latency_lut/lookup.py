@@ -77,7 +77,8 @@ class LatencyTable:
         if found is None:
             raise TableError(
                 f"{self.path}: {unit} was not measured on {self.collection}; "
-                "`python -m latency_lut plan` with the space, `export` and `measure` add what is missing"
+                "`python -m latency_lut plan SPACE --out PLAN` with the space that has it, `export PLAN` and "
+                f"`measure PLAN --table {self.path}` add what is missing"
             )
         return max(found.ms, 0.0)
 

@@ -17,7 +17,8 @@ from supernet.values import SpecError, first_line
 from .devices.base import Device
 from .items import Item
 from .protocol import Burst, Protocol, burst, sustained
-from .table.store import SUSTAINED, Collection, Store, Stretch
+from .table.store import SUSTAINED, Collection, Store
+from .table.stretches import Stretch
 
 STRETCH = 10
 """Items between two looks at the anchor."""
@@ -73,8 +74,13 @@ class _Work:
         self.collection, self.numbers, self.anchor = collection, numbers, anchor
         self.device, self.store, self.protocol, self.file_of = device, store, protocol, file_of
         self.failed: set[Item] = set()
-        self.patience_s = 0.0
-        self.looks = [ms for one in store.stretches(collection) for ms in (one.first_ms, one.last_ms) if ms is not None]
+        self.patience_s = protocol.patience_s
+        self.looks = [
+            ms
+            for one in store.stretches(collection)
+            for ms in (one.first_ms, one.last_ms)
+            if one.anchor == anchor.id and ms is not None
+        ]
         while len(self.looks) < FIRST_LOOKS:
             self._look()
 
@@ -82,7 +88,6 @@ class _Work:
         """Stretch by stretch, until each item has one that counts."""
         order = list(items)
         random.Random(f"{self.protocol.seed} {round_}").shuffle(order)
-        self.patience_s = self.protocol.patience_s
         anchor_ms: float | None = None
         self._reconsider(round_)
         while True:
@@ -91,18 +96,17 @@ class _Work:
             left = [item for item in order if self.numbers[item] not in settled and item not in self.failed]
             if not left:
                 return
-            progress(len(order) - len(left), str(left[0]))
+            progress(len(order) - len(left), "looking whether the device is fast")
             if anchor_ms is None or self._is_slow(anchor_ms):
                 anchor_ms = self._calm_anchor()
-            under_way = [one.attempt for one in stretches if one.state == "open"]
-            attempt = under_way[0] if under_way else len(stretches)
-            anchor_ms = self._stretch(round_, attempt, left[:STRETCH], anchor_ms)
+            progress(len(order) - len(left), str(left[0]))
+            anchor_ms = self._stretch(round_, left[:STRETCH], anchor_ms)
 
     def _reconsider(self, round_: int) -> None:
         """What was accepted before the device was seen at its fastest may be slow now."""
         stretches = self.store.stretches(self.collection, round_)
         for one in stretches:
-            if one.state == "accepted" and one.last_ms is not None:
+            if one.state == "accepted" and one.anchor == self.anchor.id and one.last_ms is not None:
                 state = self._state(one, one.last_ms, stretches)
                 if state != "accepted":
                     self.store.end_stretch(self.collection, round_, one.attempt, one.last_ms, state)
@@ -113,11 +117,11 @@ class _Work:
         tries = max((sum(item in one.items for one in stretches) for item in stretch.items), default=0)
         return "drifted" if tries > self.protocol.round_repeats else "repeated"
 
-    def _stretch(self, round_: int, attempt: int, batch: Sequence[Item], anchor_ms: float) -> float:
+    def _stretch(self, round_: int, batch: Sequence[Item], anchor_ms: float) -> float:
         """The anchor's time at its end. A stretch that was interrupted goes on; so does one that another process is at,
         until either ends it."""
+        attempt = self.store.begin_stretch(self.collection, round_, self.anchor.id, anchor_ms)
         place = (self.collection, round_, attempt)
-        self.store.begin_stretch(*place, anchor_ms)
         for item in batch:
             self._keep(item, round_, attempt)
         last_ms = self._look()

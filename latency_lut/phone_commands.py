@@ -61,8 +61,6 @@ def _carried_job(args: argparse.Namespace) -> Path:
 
 
 def _job_for_table(args: argparse.Namespace) -> Path:
-    if args.table is None:
-        raise SpecError("--table", "is missing: the file for what is measured")
     job = _write_job(args)
     with Store(args.table, create=True):
         return job  # a table that can't be written is said before hours of measuring

@@ -35,7 +35,7 @@ class Protocol(Options, frozen=True):
     round_repeats: Annotated[int, Limit(0, 100)] = 3
     """How often what was measured on a slow device is measured again in a round; then it counts all the same."""
     patience_s: Annotated[float, Limit(0, 86_400)] = 60
-    """How long a round may wait, in all, until the device is fast again before it measures on. A phone cools for as
+    """How long a start may wait, in all, until the device is fast again before it measures on. A phone cools for as
     long as it has to."""
     contention: Annotated[float, Limit(0, 10)] = 0.1
     """By which share a burst may take longer on the clock than on the processor; beyond, it is repeated."""
@@ -87,7 +87,8 @@ def _burst(run: Callable[[], None], clocks: Clocks, least: int, burst_ms: float)
         wall, counted = clocks()
         samples.append(1e3 * (counted - before))
     busy = counted - began[1]
-    contention = max(0.0, (wall - began[0]) / busy - 1) if busy > 0 else None
+    can_tell = busy not in (0, wall - began[0])  # the same clock twice tells nothing
+    contention = max(0.0, (wall - began[0]) / busy - 1) if can_tell else None
     return summary(samples, contention)
 
 

@@ -16,7 +16,8 @@ from supernet.values import SpecError, printable
 from .fitting import LEAST, Fit
 from .lookup import LatencyTable, fit_of
 from .phone.placement import placement_lines
-from .table.store import Store, TableError, slow_share
+from .table.store import Store, TableError
+from .table.stretches import slow_share
 
 
 def show_command(args: argparse.Namespace) -> None:
@@ -27,7 +28,7 @@ def show_command(args: argparse.Namespace) -> None:
             items = store.items(one)
             chains = len({item.text for item in items.values() if item.copies})
             networks = sum(not item.copies for item in items.values())
-            print(f"{one.id}: {one}")
+            print(f"{one.id}: {one.with_protocol}")
             print(
                 f"   {chains:,} units and {networks} networks in {rounds} rounds, {len(store.failures(one))} failed; "
                 f"{slow_share(stretches):.1%} measured on a slow device"

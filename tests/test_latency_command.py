@@ -213,8 +213,8 @@ def test_a_report_of_xcode(tmp_path, capsys):
         (["dump", "t", "x.csv"], "error: t: there is no such table"),
         (["measure", "x", "--table", "t", "--threads", "0"], "argument --threads: '0' is not a whole number from 1 on"),
         (["measure", "x", "--device", "iphone", "--table", "t"], "error: --team: is missing"),
-        (["measure", "x"], "error: --table: is missing"),
-        (["measure", "x", "--device", "iphone", "--team", "ABCDE12345"], "error: --table: is missing"),
+        (["measure", "x"], "error: x/plan.json: can't be read"),
+        (["measure", "x", "--device", "iphone", "--team", "ABCDE12345"], "error: x/plan.json: can't be read"),
     ],
 )
 def test_errors(arguments, message, capsys, tmp_path, monkeypatch):

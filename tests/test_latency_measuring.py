@@ -15,8 +15,10 @@ from latency_lut.lookup import LatencyTable
 from latency_lut.measuring import measure
 from latency_lut.plan import Plan, save_plan
 from latency_lut.protocol import Protocol, burst
+from latency_lut.table.exchange import merge
 from latency_lut.table.latencies import Latencies
-from latency_lut.table.store import Store, TableError, slow_share
+from latency_lut.table.store import Store, TableError
+from latency_lut.table.stretches import slow_share
 from latency_lut.units import space_units, units
 from supernet import SpecError, load_space
 
@@ -138,12 +140,12 @@ def test_a_new_device_from_few_networks(tmp_path, capsys):
 class Moody(Scripted):
     """Slow while it loads what is within the given limits, counted from its start."""
 
-    def __init__(self, first, last):
+    def __init__(self, first, last, calm=1.0):
         super().__init__()
-        self.first, self.last = first, last
+        self.first, self.last, self.calm = first, last, calm
 
     def ready(self, item, file, batch):
-        self.speed = 0.7 if self.first <= self.loads < self.last else 1.0
+        self.speed = 0.7 if self.first <= self.loads < self.last else self.calm
         return super().ready(item, file, batch)
 
 
@@ -196,7 +198,43 @@ def test_it_waits_for_a_slow_device_as_long_as_it_has_patience(store, monkeypatc
     assert 0 < now[0] <= 2
     now[0] = 0
     run(Moody(12, 10**9), store, chains(5), msgspec.structs.replace(patient, seed=1))
-    assert now[0] == pytest.approx(3 * 3)
+    assert now[0] == pytest.approx(3)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_several_spaces_in_one_table(first, store):
+    """Each plan has an anchor of its own: one that takes longer is no sign of a slow device."""
+    plans = [(chains(4), ANCHOR), (chains(8)[8:], network(SPACE.largest()))]
+    for items, anchor in (plans[first], plans[1 - first]):
+        collection = measure(items, anchor, Scripted(), store, QUICK, lambda item: None, "test")
+    assert {one.state for one in store.stretches(collection)} == {"accepted"}
+    assert {one.anchor for one in store.stretches(collection)} == {anchor.id for _, anchor in plans}
+    found = Latencies(store, collection)
+    assert {latency.rounds for latency in found.slopes.values()} == {3}
+    assert len(found.slopes) == 8
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_tables_of_one_device_are_united(first, tmp_path):
+    """Measured by two people, one on a device that was slow at first; in either order, and twice."""
+    parts = [
+        (chains(4), Scripted()),
+        (chains(8)[8:], Moody(12, 17, calm=0.999)),
+    ]  # no two stretches begin with the same time of the anchor
+    names = ["a.sqlite", "b.sqlite"]
+    for name, (items, device) in zip(names, parts, strict=True):
+        with Store(tmp_path / name, create=True) as store:
+            run(device, store, items)
+    with Store(tmp_path / names[first]) as into, Store(tmp_path / names[1 - first]) as other:
+        before = into.connection.execute("SELECT count(*) FROM bursts").fetchone()[0]
+        theirs = other.connection.execute("SELECT count(*) FROM bursts").fetchone()[0]
+        assert merge(into, other, "test") == theirs
+        assert merge(into, other, "test") == 0
+        assert into.connection.execute("SELECT count(*) FROM bursts").fetchone()[0] == before + theirs
+        found = Latencies(into, into.find())
+        assert {latency.rounds for latency in found.slopes.values()} == {3}
+        for unit in UNITS[:8]:
+            assert found.slope(unit).ms == pytest.approx(unit_ms(unit), rel=0.01)
 
 
 def test_an_anchor_that_fails_is_said(store):

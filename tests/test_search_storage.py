@@ -4,23 +4,21 @@ import contextlib
 import json
 import multiprocessing
 import os
-import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
-import tempfile
 import time
 import zlib
 from collections import Counter
 from multiprocessing import forkserver
-from pathlib import Path
 from wsgiref.util import setup_testing_defaults
 
 import numpy as np
 import pytest
+from postgres_server import Postgres, free_port
 
-from search.storage import Evaluation, StorageError, evaluate_shared, file_url, open_study
+from search.storage import Evaluation, StorageError, evaluate_shared, file_url, leases, open_study
 from search.storage.owner import Owner, is_running, this_process
 from search.workers import Here
 from supernet import SpecError
@@ -53,62 +51,17 @@ def _states(url, name="search"):
     return Counter(trial.state.name for trial in _trials(url, name))
 
 
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def _serve(url, port):
     from optuna.storages import get_storage, run_grpc_proxy_server
 
     run_grpc_proxy_server(get_storage(url), host="127.0.0.1", port=port)
 
 
-class Postgres:
-    """A server of our own, which does not run as root."""
-
-    def __init__(self):
-        home = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
-        self.pg_ctl = shutil.which("pg_ctl", path=f"{home}:{os.environ['PATH']}")
-        if self.pg_ctl is None:
-            pytest.skip("there is no PostgreSQL here")
-        self.user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
-        self.folder = Path(tempfile.mkdtemp(prefix="pg"))
-        if self.user:
-            try:
-                shutil.chown(self.folder, "postgres", "postgres")
-            except LookupError:
-                pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
-        self.port = _free_port()
-        self.url = f"postgresql+psycopg://search:secret@127.0.0.1:{self.port}/postgres"
-        try:
-            self("init", "-o", "--username=search --auth=trust --no-sync --locale=C --encoding=UTF8")
-            self("start")
-        except subprocess.CalledProcessError as error:
-            pytest.skip(f"PostgreSQL can't be started here: {error.output}")
-
-    def __call__(self, *command):
-        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder} -F"
-        starts = ["-w", "-o", options, "-l", f"{self.folder}/log"] if command[0] in ("start", "restart") else []
-        subprocess.run(
-            [self.pg_ctl, "-D", f"{self.folder}/data", *starts, *command, "-s"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=True,
-            cwd=self.folder,
-            **self.user,
-        )
-
-
 @pytest.fixture(scope="module")
 def postgres():
     server = Postgres()
     yield server
-    server("stop", "-m", "immediate")
-    shutil.rmtree(server.folder)
+    server.end()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -119,7 +72,7 @@ def _ready_for_processes():
 @pytest.fixture
 def grpc(tmp_path):
     """A proxy before SQLite."""
-    port = _free_port()
+    port = free_port()
     server = PROCESSES.Process(target=_serve, args=(f"sqlite:///{tmp_path}/behind.db", port), daemon=True)
     server.start()
     while socket.socket().connect_ex(("127.0.0.1", port)):
@@ -306,6 +259,24 @@ def test_answers_that_are_lost(url):
     assert _states(url) == {"COMPLETE": 3, "PRUNED": 1}
 
 
+def test_somebody_is_faster(url):
+    """Between our look and our claim, others claim one network and finish another; we withdraw."""
+    codes = _codes(4)
+    with _open(url) as ours, _open(url) as theirs:
+        create = ours.storage.create_new_trial
+
+        def late(*args, **options):
+            if not theirs.known():
+                assert theirs.claim(codes[:2]) == [0, 1]
+                assert theirs.add(codes[0], 60.0, (60.0, 1.0))
+            return create(*args, **options)
+
+        ours.storage.create_new_trial = late
+        assert ours.claim(codes, 3) == [2, 3]
+        assert len(ours.known()) == 1
+        assert _states(url) == {"COMPLETE": 1, "RUNNING": 3, "PRUNED": 2}
+
+
 # --- owners --------------------------------------------------------------------------------------------------------
 
 
@@ -340,6 +311,21 @@ def test_a_lease_that_ran_out(url):
         assert not asleep.add(codes[1], 60.0, (60.0, 1.0))
         assert [found.accuracy for found in asleep.known().values()] == [61.0, 61.0]
     assert _states(url) == {"COMPLETE": 2, "FAIL": 2}
+
+
+def test_who_does_not_listen_hears_nothing(monkeypatch):
+    """The time in which we were busy is not held against others; whose sign of life changes begins anew."""
+    clock = [0]
+    monkeypatch.setattr(leases.time, "monotonic", lambda: clock[0])
+    silence, over = leases.Silence(60.0), []
+    for seconds, beat in [(0, 1), (1000, 1), (2000, 1), (2050, 2), *((2050 + 10 * step, 2) for step in range(1, 9))]:
+        clock[0] = seconds
+        assert silence.is_due
+        silence.listen({"a": beat}, [(7, "a")])
+        over.append(silence.is_over(7))
+    assert over == [False] * 10 + [True] * 2
+    assert not silence.is_over(8)
+    assert not silence.is_due
 
 
 def test_signs_of_life(url):
@@ -432,6 +418,7 @@ def _all_trials(records):
     return records.storage.get_all_trials(records.storage.get_study_id_from_name("race"))
 
 
+@pytest.mark.slow
 def test_two_processes(any_url, request, tmp_path):
     """Both see the same, and each did a part. In the middle, PostgreSQL is stopped and started again."""
     searches = Searches(any_url, tmp_path)
@@ -444,6 +431,7 @@ def test_two_processes(any_url, request, tmp_path):
     assert min(parts["a"], parts["b"]) >= 5
 
 
+@pytest.mark.slow
 def test_one_is_killed(url, tmp_path):
     """The other goes on at once with what it left; later, somebody who begins again has nothing to do."""
     searches = Searches(url, tmp_path)
@@ -458,6 +446,7 @@ def test_one_is_killed(url, tmp_path):
     assert len(searches.evaluated()) == before
 
 
+@pytest.mark.slow
 def test_killed_again_and_again(url, tmp_path):
     searches = Searches(url, tmp_path, pause_s=0.01)
     for killed in range(2):
@@ -472,6 +461,7 @@ def test_killed_again_and_again(url, tmp_path):
 # --- optuna-dashboard ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_dashboard(url):
     dashboard = pytest.importorskip("optuna_dashboard")
     codes = _codes(3)

@@ -10,6 +10,7 @@ from ..command import TOOL
 from ..devices.base import Facts
 from ..plan import Plan
 from ..protocol import Burst, Protocol, summary
+from ..table.placing import place_stretch
 from ..table.store import SUSTAINED, Collection, Store
 from .placement import KEY, placed_on
 from .results import BurstEvent, DeviceEvent, ItemResults, Measured, PhoneResults
@@ -47,13 +48,14 @@ def store_results(
     with store.writing() as connection:
         collection = store.collection(phone_facts(results.device, compute_units, target), protocol, TOOL)
         numbers = store.add_items(plan.items)
-        _store_rounds(store, collection, results)
+        places = _store_rounds(store, collection, plan.anchor.id, results)
         bursts = 0
         count = "SELECT count(*) FROM bursts WHERE collection = ?"
         before = connection.execute(count, (collection.id,)).fetchone()[0]
         for item, found in known.items():
-            for row in _rows(item == plan.anchor, found, results):
-                store.add_burst(collection, numbers[item], *row)
+            for round_, attempt, burst, more, at in _rows(item == plan.anchor, found, results):
+                place = (round_, places.get((round_, attempt), attempt))
+                store.add_burst(collection, numbers[item], *place, burst, more, at)
                 bursts += 1
             if found.failed is not None:
                 store.add_failure(collection, numbers[item], found.failed)
@@ -61,15 +63,19 @@ def store_results(
     return Stored(collection, bursts, after - before, len(results.items) - len(known))
 
 
-def _store_rounds(store: Store, collection: Collection, results: PhoneResults) -> None:
-    """A round whose state is there, such as from a job of fewer items, keeps it."""
-    closed = {(one.round, one.attempt) for one in store.stretches(collection) if one.last_ms is not None}
+def _store_rounds(
+    store: Store, collection: Collection, anchor: str, results: PhoneResults
+) -> dict[tuple[int, int], int]:
+    """The attempt that each has in the table: another job's round of the same number is another stretch."""
+    places = {}
     for event in results.rounds.values():
-        if (event.round, event.attempt) not in closed:
-            looks_ms = event.anchor_ms or (0.0,)
-            store.begin_stretch(collection, event.round, event.attempt, looks_ms[0])
-            state = "drifted" if event.drifted else "accepted"
-            store.end_stretch(collection, event.round, event.attempt, looks_ms[-1], state)
+        looks_ms = event.anchor_ms or (0.0,)
+        state = "drifted" if event.drifted else "accepted"
+        looks = (looks_ms[0], looks_ms[-1])
+        places[event.round, event.attempt] = place_stretch(
+            store, collection, event.round, event.attempt, anchor, looks, state
+        )
+    return places
 
 
 def _rows(

@@ -9,6 +9,7 @@ from ..devices.base import Facts
 from ..items import Item
 from ..mlperf import MlperfReport
 from ..protocol import Burst, Protocol, summary
+from ..table.placing import place_stretch
 from ..table.store import Store
 from .placement import KEY, placed_on
 
@@ -34,9 +35,8 @@ def store_report(store: Store, report: MlperfReport, item: Item) -> tuple[bool, 
         if burst[:4] in known:
             return False, burst
         round_ = len(known)
-        store.begin_stretch(collection, round_, 0, 0.0)
-        store.end_stretch(collection, round_, 0, 0.0, "accepted")
-        store.add_burst(collection, number, round_, 0, burst, _more(report))
+        attempt = place_stretch(store, collection, round_, 0, "", (0.0, 0.0), "accepted")
+        store.add_burst(collection, number, round_, attempt, burst, _more(report))
     return True, burst
 
 

@@ -19,7 +19,9 @@ from ..items import Item
 from ..protocol import Burst, Protocol
 from ..units import read_key
 from .latencies import Latencies
-from .store import STATES, Collection, Store, TableError, read_facts, read_protocol
+from .placing import place_stretch
+from .store import Collection, Store, TableError, read_facts, read_protocol
+from .stretches import STATES
 
 _COLUMNS = {
     "device": str,
@@ -29,6 +31,7 @@ _COLUMNS = {
     "round": int,
     "attempt": int,
     "state": str,
+    "anchor": str,
     "anchor_first_ms": float,
     "anchor_last_ms": float,
     "median_ms": float,
@@ -39,11 +42,11 @@ _COLUMNS = {
     "more": str,
     "measured": str,
 }
-_OPTIONAL = ("state", "anchor_first_ms", "anchor_last_ms", "contention", "more")
+_OPTIONAL = ("state", "anchor", "anchor_first_ms", "anchor_last_ms", "contention", "more")
 _read_key = functools.lru_cache(10_000)(read_key)
 _QUERY = (
-    "SELECT c.device, c.protocol, i.copies, i.text, b.round, b.attempt, s.state, s.anchor_first_ms, s.anchor_last_ms,"
-    " b.median_ms, b.low_ms, b.high_ms, b.runs, b.contention, b.more, b.measured"
+    "SELECT c.device, c.protocol, i.copies, i.text, b.round, b.attempt, s.state, s.anchor,"
+    " s.anchor_first_ms, s.anchor_last_ms, b.median_ms, b.low_ms, b.high_ms, b.runs, b.contention, b.more, b.measured"
     " FROM bursts b JOIN collections c ON c.id = b.collection JOIN items i ON i.number = b.item"
     " LEFT JOIN stretches s ON s.collection = b.collection AND s.round = b.round AND s.attempt = b.attempt"
     " ORDER BY c.id, b.round, i.number, b.attempt"
@@ -127,25 +130,35 @@ def _checked(row: Any, where: str) -> dict[str, Any]:
 
 
 def add_rows(store: Store, found: Iterable[dict[str, Any]], tool: str) -> int:
-    """All or nothing. What is there already stays as it is. How many rows came."""
+    """All or nothing. What is there already stays as it is. How many rows are new.
+
+    Stretches that were measured by somebody else get numbers of their own: two tables of one device are united.
+    """
     found = list(found)
     collections: dict[tuple[str, Protocol], Collection] = {}
-    with store.writing():
+    places: dict[tuple[Any, ...], int] = {}
+    with store.writing() as connection:
+        (before,) = connection.execute("SELECT count(*) FROM bursts").fetchone()
         numbers = store.add_items(dict.fromkeys(Item(row["text"], row["copies"]) for row in found))
         for row in found:
             who = (json.dumps(row["device"]), row["protocol"])
             if who not in collections:
                 collections[who] = store.collection(row["device"], row["protocol"], tool)
             collection, number = collections[who], numbers[Item(row["text"], row["copies"])]
+            attempt = row["attempt"]
             if row["state"] is not None:
-                store.begin_stretch(collection, row["round"], row["attempt"], row["anchor_first_ms"])
-                if row["anchor_last_ms"] is not None:
-                    last = (row["anchor_last_ms"], row["state"])
-                    store.end_stretch(collection, row["round"], row["attempt"], *last)
+                place = (collection.id, row["round"], attempt)
+                if place not in places:
+                    looks_ms = (row["anchor_first_ms"], row["anchor_last_ms"])
+                    others = [number for other, number in places.items() if other[:2] == place[:2]]
+                    places[place] = place_stretch(
+                        store, collection, row["round"], attempt, row["anchor"] or "", looks_ms, row["state"], others
+                    )
+                attempt = places[place]
             burst = Burst(*(row[name] for name in Burst._fields))
-            more = row["more"]
-            store.add_burst(collection, number, row["round"], row["attempt"], burst, more, row["measured"])
-    return len(found)
+            store.add_burst(collection, number, row["round"], attempt, burst, row["more"], row["measured"])
+        (after,) = connection.execute("SELECT count(*) FROM bursts").fetchone()
+    return int(after - before)
 
 
 def merge(into: Store, other: Store, tool: str) -> int:

@@ -28,6 +28,7 @@ CREATE TABLE stretches (         -- of a round, between two looks at the anchor;
     anchor_first_ms REAL NOT NULL,
     anchor_last_ms REAL,            -- NULL: under way
     state TEXT NOT NULL,            -- open, accepted, drifted (kept all the same), repeated (does not count)
+    anchor TEXT NOT NULL DEFAULT '', -- id of the item that was looked at; plans of other spaces have others
     PRIMARY KEY (collection, round, attempt)
 ) WITHOUT ROWID;
 CREATE TABLE bursts (
@@ -53,7 +54,11 @@ CREATE TABLE failures (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: dict[int, str] = {1: "ALTER TABLE rounds RENAME TO stretches"}
+MIGRATIONS: dict[int, str] = {
+    1: """
+ALTER TABLE rounds RENAME TO stretches;
+ALTER TABLE stretches ADD COLUMN anchor TEXT NOT NULL DEFAULT ''"""
+}
 """From a version to the next one."""
 
 

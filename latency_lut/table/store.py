@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -21,10 +21,10 @@ from ..devices.base import Facts
 from ..items import Item
 from ..protocol import Burst, Protocol
 from .schema import VERSION, bring_up_to_date
+from .stretches import STATES, Stretch
 
 SUSTAINED = -1
 """The round of what was measured without gaps."""
-STATES = ("open", "accepted", "repeated", "drifted")
 PATIENCE_S = 60.0
 """For another process that writes."""
 _ERRORS = (sqlite3.Error, UnicodeError)
@@ -33,18 +33,6 @@ _ERRORS = (sqlite3.Error, UnicodeError)
 
 class TableError(UserError, ValueError):
     """The file is no table, or does not hold what is asked for."""
-
-
-class Stretch(NamedTuple):
-    """A part of a round, between two looks at the anchor; on a phone, a whole round. `state` is `open` while it is
-    under way, then `accepted`, `repeated` (it does not count), or `drifted` (it does, although the anchor was slow)."""
-
-    round: int
-    attempt: int
-    first_ms: float
-    last_ms: float | None
-    state: str
-    items: set[int]
 
 
 @dataclass(frozen=True)
@@ -60,6 +48,13 @@ class Collection:
         threads = self.device.get("threads")
         return ", ".join(words + ([f"{threads} thread{'s' if threads != 1 else ''}"] if threads else []))
 
+    @property
+    def with_protocol(self) -> str:
+        """Also what the protocol changes of the usual one."""
+        usual, ours = msgspec.to_builtins(Protocol()), msgspec.to_builtins(self.protocol)
+        changed = [f"{name}={value:g}" for name, value in ours.items() if value != usual[name]]
+        return ", ".join([str(self), *changed])
+
 
 class Store:
     """To be used in a `with` block: errors of SQLite that leave it become a TableError."""
@@ -68,6 +63,8 @@ class Store:
         self.path = Path(path)
         if not create and not self.path.is_file():
             raise TableError(f"{self._shown}: there is no such table")
+        if create:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self.connection = sqlite3.connect(self.path, timeout=PATIENCE_S, isolation_level=None)
         except _ERRORS as error:
@@ -164,7 +161,8 @@ class Store:
         found = [one for one in known if _answers(one, wanted)] if wanted else known
         if len(found) == 1:
             return found[0]
-        listed = "; ".join(f"{one.id}: {one}" for one in known)
+        names = {str(one) for one in known}
+        listed = "; ".join(f"{one.id}: {one if len(names) == len(known) else one.with_protocol}" for one in known)
         if not found:
             near = did_you_mean(wanted, {word for one in known for word in str(one).replace(",", "").split()})
             raise SpecError("device", f"{printable(str(wanted))!r} is none of the table's{near}. It has {listed}")
@@ -255,15 +253,15 @@ class Store:
         ):
             items[number, attempt].add(item)
         rows = self.connection.execute(
-            "SELECT round, attempt, anchor_first_ms, anchor_last_ms, state FROM stretches"
+            "SELECT round, attempt, anchor_first_ms, anchor_last_ms, state, anchor FROM stretches"
             " WHERE collection = ?1 AND (?2 IS NULL OR round = ?2) ORDER BY round, attempt",
             values,
         )
         found = []
-        for number, attempt, first_ms, last_ms, state in rows:
+        for number, attempt, first_ms, last_ms, state, anchor in rows:
             if state not in STATES or not isinstance(first_ms, float) or not isinstance(last_ms, float | None):
                 raise self.damaged(f"round {show(number)} is {show(state)} from {show(first_ms)} to {show(last_ms)} ms")
-            found.append(Stretch(number, attempt, first_ms, last_ms, state, items[number, attempt]))
+            found.append(Stretch(number, attempt, first_ms, last_ms, state, str(anchor), items[number, attempt]))
         return found
 
     def is_open(self, collection: Collection, round_: int, attempt: int) -> bool:
@@ -273,13 +271,28 @@ class Store:
         )
         return found.fetchone() is not None
 
-    def begin_stretch(self, collection: Collection, round_: int, attempt: int, anchor_ms: float) -> None:
-        """One that was begun already goes on."""
+    def begin_stretch(self, collection: Collection, round_: int, anchor: str, anchor_ms: float) -> int:
+        """Its attempt: that of the one with this anchor which is open, or a new one."""
         with self.writing() as connection:
-            connection.execute(
-                "INSERT OR IGNORE INTO stretches VALUES (?, ?, ?, ?, NULL, 'open')",
-                (collection.id, round_, attempt, anchor_ms),
-            )
+            found = connection.execute(
+                "SELECT attempt FROM stretches WHERE collection = ? AND round = ? AND anchor = ? AND state = 'open'",
+                (collection.id, round_, anchor),
+            ).fetchone()
+            return int(found[0]) if found else self.new_stretch(connection, collection, round_, anchor, anchor_ms)
+
+    @staticmethod
+    def new_stretch(
+        connection: sqlite3.Connection, collection: Collection, round_: int, anchor: str, anchor_ms: float
+    ) -> int:
+        (attempt,) = connection.execute(
+            "SELECT coalesce(max(attempt) + 1, 0) FROM stretches WHERE collection = ? AND round = ?",
+            (collection.id, round_),
+        ).fetchone()
+        connection.execute(
+            "INSERT INTO stretches VALUES (?, ?, ?, ?, NULL, 'open', ?)",
+            (collection.id, round_, attempt, anchor_ms, anchor),
+        )
+        return int(attempt)
 
     def end_stretch(self, collection: Collection, round_: int, attempt: int, anchor_ms: float, state: str) -> None:
         """What was accepted may still be found slow, but what is measured again never counts again: whichever of two
@@ -300,13 +313,6 @@ class Store:
                 " (SELECT 1 FROM bursts WHERE collection = ?1 AND round = ?2 AND attempt = ?3)",
                 (collection.id, round_, attempt),
             )
-
-
-def slow_share(stretches: Iterable[Stretch]) -> float:
-    """Of the bursts that count, how many were measured while the device was slow."""
-    counting = [one for one in stretches if one.state in ("accepted", "drifted")]
-    total = sum(len(one.items) for one in counting)
-    return sum(len(one.items) for one in counting if one.state == "drifted") / total if total else 0.0
 
 
 def now() -> str:
@@ -333,5 +339,5 @@ def read_protocol(text: str) -> Protocol:
 def _answers(collection: Collection, wanted: str) -> bool:
     if wanted.isdecimal():
         return int(wanted) == collection.id
-    words = str(collection).lower()
+    words = collection.with_protocol.lower()
     return all(word in words for word in wanted.lower().split())
