@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--networks", type=count, default=30, help="whole networks of each space (default 30)")
     command.add_argument("--unseen", type=count, default=0, help="random networks to judge a fit by (default 0)")
     command.add_argument("--seed", type=int, default=0, help="of the choice of networks (default 0)")
+    command.add_argument("--no-units", action="store_true", help="networks only: for a device that is like a known one")
     command = add("export", export_command, "the items of a plan as files for a device")
     command.add_argument("plan", metavar="PLAN", type=Path)
     command.add_argument("--to", choices=("onnx", "coreml", "torchscript"), default="onnx", help="default onnx")
@@ -96,6 +97,7 @@ def _add_reading(add: Callable[..., argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--held-out", metavar="N", type=count, default=0, help="the last N networks measured are not fitted"
     )
+    _add_known(command)
     command.add_argument("--plot", metavar="FILE", type=Path, help="also draw it")
     command.add_argument("--json", action="store_true", help="one JSON object")
     command = add("dump", dump_command, "a table as CSV or JSON lines, one row a burst")
@@ -121,6 +123,7 @@ def _add_reading(add: Callable[..., argparse.ArgumentParser]) -> None:
     command = add("latency", latency_command, "what networks take, by a table")
     _add_table(command)
     command.add_argument("specs", metavar="SPEC", nargs="+", help="published names or YAML files")
+    _add_known(command)
     command.add_argument("--resolution", type=int, help="instead of the spec's own")
     command.add_argument("--json", action="store_true", help="one JSON object a line")
 
@@ -136,6 +139,13 @@ def _add_device(command: argparse.ArgumentParser, names: tuple[str, ...]) -> Non
 def _add_phone(command: argparse.ArgumentParser) -> None:
     units = ("all", "cpu_and_ne", "cpu_and_gpu", "cpu_only")
     command.add_argument("--compute-units", choices=units, default="all", help="of Core ML (default all)")
+
+
+def _add_known(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--units-from", metavar="TABLE", type=Path, help="of a known device: its units stand for those of this one"
+    )
+    command.add_argument("--known-device", help="number or words, where that table has several")
 
 
 def _add_table(command: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ from .devices.base import Device
 from .exporting import export, file_of, manifest
 from .items import Item
 from .measuring import measure
-from .plan import Plan, add_to_plan, estimated_hours, load_plan, make_plan, naive_number
+from .plan import COPIES, Plan, add_to_plan, estimated_hours, load_plan, make_plan, naive_number
 from .protocol import Protocol
 from .table.store import Store
 from .table.stretches import slow_share
@@ -28,14 +28,15 @@ TABLE = "table.sqlite"
 
 def plan_command(args: argparse.Namespace) -> None:
     spaces = [_space(name, args.resolution) for name in args.spaces]
-    ours = make_plan(spaces, args.networks, args.unseen, args.seed)
+    ours = make_plan(spaces, args.networks, args.unseen, args.seed, copies=() if args.no_units else COPIES)
     folder: Path = args.out
     plan = add_to_plan(ours, folder)
     units = len({item.text for item in plan.chains})
     naive = naive_number(spaces)
     print(f"{units:,} units of {', '.join(plan.spaces)}, in {len(plan.chains):,} chains; {len(plan.networks)} networks")
     share, named = len(ours.chains) / naive, ", ".join(ours.spaces)
-    print(f"{share:.1%} of the {naive:,} chains of a plan for {named} that measures every slot by itself")
+    if ours.chains:
+        print(f"{share:.1%} of the {naive:,} chains of a plan for {named} that measures every slot by itself")
     for name, speed, load_s in (("this computer, one thread", 1e10, 0.05), ("an iPhone", 5e11, 1.5)):
         hours = estimated_hours(plan, Protocol(), speed, load_s)
         print(f"about {_duration(hours)} on {name}")

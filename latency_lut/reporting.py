@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,6 @@ def show_command(args: argparse.Namespace) -> None:
             print(f"drawn in {printable(str(args.plot))}")
 
 
-def _words(counter: Counter[str]) -> str:
-    return ", ".join(f"{number} {word}" for word, number in sorted(counter.items())) or "none"
-
-
 def _print_units(table: LatencyTable) -> None:
     from .units import read_key
 
@@ -87,8 +83,13 @@ def validation(table: LatencyTable, held_out: int) -> tuple[Fit, list[dict[str, 
     return model, rows
 
 
+def _table(args: argparse.Namespace) -> LatencyTable:
+    known = None if args.units_from is None else LatencyTable(args.units_from, args.known_device)
+    return LatencyTable(args.table, args.device, units_from=known)
+
+
 def validate_command(args: argparse.Namespace) -> None:
-    table = LatencyTable(args.table, args.device)
+    table = _table(args)
     model, rows = validation(table, args.held_out)
     summary = summarise(rows)
     about = {"device": str(table.collection), "held_out": args.held_out or "one at a time", **summary}
@@ -132,7 +133,7 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def latency_command(args: argparse.Namespace) -> None:
-    table = LatencyTable(args.table, args.device)
+    table = _table(args)
     for name in args.specs:
         spec = load_spec(name)
         try:

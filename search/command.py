@@ -31,7 +31,7 @@ from .progress import watching
 from .reading import format_config, load_config
 from .results import Comparison, write_networks, write_results
 from .setting import make_problem
-from .storage import open_study
+from .storage import file_url, open_study
 from .workers import Evaluator, Here, OnRay
 
 STUDY = "search"
@@ -59,7 +59,7 @@ def search_command(path: str, overrides: Sequence[str], out: Path) -> int:
 
 def _open(config: SearchConfig, problem: Problem, out: Path, opened: contextlib.ExitStack) -> Search:
     directions = ["maximize" if is_maximised(metric) else "minimize" for metric in problem.objectives]
-    url = config.storage or f"sqlite:///{(out / 'study.db').absolute()}"
+    url = config.storage or file_url(out / "study.db")
     records = opened.enter_context(
         open_study(
             url,

@@ -200,6 +200,21 @@ def test_a_report_of_xcode(tmp_path, capsys):
     assert measured.spec == load_spec("iformer_t")
 
 
+def test_a_new_device_from_its_networks_only(folder, tmp_path, capsys):
+    """The units are those of the known one, which here is the same computer."""
+    plan = ["plan", folder / "space.yaml", "--out", tmp_path / "plan", "--no-units", "--networks", 8]
+    assert typed(*plan) == 0
+    assert not load_plan(tmp_path / "plan").chains
+    assert typed("measure", tmp_path / "plan", "--device", "torch", *QUICK) == 0
+    new, spec = tmp_path / "plan" / "table.sqlite", tmp_path / "member.yaml"
+    save_spec(parse_space(SPACE).largest(), spec)
+    assert typed("latency", new, spec) == 2
+    assert "was not measured on" in capsys.readouterr().err
+    assert typed("latency", new, spec, "--units-from", folder / "host.sqlite") == 0
+    assert " ms (" in capsys.readouterr().out
+    assert typed("validate", new, "--units-from", folder / "host.sqlite") == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
