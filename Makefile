@@ -4,7 +4,7 @@ BIN := .venv/bin
 PACKAGES := supernet training deploy latency_lut search tests bench
 SCRIPTS := train_supernet.py search.py
 
-.PHONY: help setup test lint format quick bench-networks bench-supernet bench-latency bench-estimate check-swift check-mac clean
+.PHONY: help setup test lint format quick bench-networks bench-supernet bench-latency bench-estimate bench-search check-swift check-mac clean
 
 help:
 	@echo "make setup           the environment in .venv (about 6 GB, a minute or two)"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench-supernet  what a supernet costs beside static networks (about 45 minutes)"
 	@echo "make bench-latency   a latency table of this computer, and how well it predicts (about 20 minutes)"
 	@echo "make bench-estimate  how far the estimate for iPhones is from published figures (a minute)"
+	@echo "make bench-search    drawing in a latency window, and the predictor of accuracies (4 minutes)"
 	@echo "make check-mac       whether the requirements can be installed on a Mac (a minute, installs nothing)"
 	@echo "make check-swift     build and test the phone's part, with a Swift of its own (fetches 550 MB once)"
 
@@ -57,6 +58,10 @@ bench-latency: .venv/.made
 
 bench-estimate: .venv/.made
 	$(BIN)/python bench/estimate.py
+
+bench-search: .venv/.made
+	OMP_NUM_THREADS=1 $(BIN)/python bench/window.py
+	OMP_NUM_THREADS=1 $(BIN)/python bench/predictor.py --seeds 3
 
 check-mac: .venv/.made
 	$(BIN)/python bench/check_mac.py

@@ -18,10 +18,13 @@ from .items import Item
 from .measuring import measure
 from .plan import COPIES, Plan, add_to_plan, estimated_hours, load_plan, make_plan, naive_number
 from .protocol import Protocol
+from .table.latencies import contended_share
 from .table.store import Store
 from .table.stretches import slow_share
 
 TOOL = "latency_lut 1"
+NOISY = 0.2
+"""Share of the figures, beyond which a table had better be made again."""
 TABLE = "table.sqlite"
 """In the folder of the plan, where none is named."""
 
@@ -75,10 +78,14 @@ def measure_command(args: argparse.Namespace) -> None:
         _finish_progress()
         known = store.failures(collection)  # also of other plans
         failures = {item: known[item] for item in plan.items if item in known}
-        slow = slow_share(store.stretches(collection))
+        slow, contended = slow_share(store.stretches(collection)), contended_share(store, collection)
     print(f"{len(plan.items) - len(failures):,} items in {protocol.rounds} rounds on {collection}; in {args.table}")
     if slow:
         print(f"{slow:.1%} of that on a device slower than at its fastest by more than {protocol.drift:.0%}")
+    if contended:
+        print(f"{contended:.1%} of that beside other work on the processor (more than {protocol.contention:.0%})")
+    if slow + contended > NOISY:
+        print("measure again when the device has nothing else to do: another --table begins anew")
     for item, reason in failures.items():
         print(f"failed: {item}: {reason}", file=sys.stderr)
     if failures:
@@ -154,8 +161,8 @@ def _progress(what: str) -> Callable[[int, int, str], None]:
         if now - last[0] < (0.1 if is_terminal else 30) and done != total:
             return
         last[0] = now
-        left = (now - began) / done * (total - done) if done else 0
-        text = f"{what} {done:,}/{total:,}  {left / 60:.1f} min left  {item}"[:118]
+        left = f"  {(now - began) / done * (total - done) / 60:.1f} min left" if done else ""
+        text = f"{what} {done:,}/{total:,}{left}  {item}"[:118]
         print(f"\r{text:<118}" if is_terminal else text, end="" if is_terminal else "\n", file=sys.stderr, flush=True)
 
     return show

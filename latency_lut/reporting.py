@@ -16,6 +16,7 @@ from supernet.values import SpecError, printable
 from .fitting import LEAST, Fit
 from .lookup import LatencyTable, fit_of
 from .phone.placement import placement_lines
+from .table.latencies import contended_share
 from .table.store import Store, TableError
 from .table.stretches import slow_share
 
@@ -31,7 +32,8 @@ def show_command(args: argparse.Namespace) -> None:
             print(f"{one.id}: {one.with_protocol}")
             print(
                 f"   {chains:,} units and {networks} networks in {rounds} rounds, {len(store.failures(one))} failed; "
-                f"{slow_share(stretches):.1%} measured on a slow device"
+                f"{slow_share(stretches):.1%} measured on a slow device, "
+                f"{contended_share(store, one):.1%} beside other work"
             )
             for line in placement_lines(store, one):
                 print(f"   {line}")

@@ -16,7 +16,7 @@ from latency_lut.measuring import measure
 from latency_lut.plan import Plan, save_plan
 from latency_lut.protocol import Protocol, burst
 from latency_lut.table.exchange import merge
-from latency_lut.table.latencies import Latencies
+from latency_lut.table.latencies import Latencies, contended_share
 from latency_lut.table.store import Store, TableError
 from latency_lut.table.stretches import slow_share
 from latency_lut.units import space_units, units
@@ -64,6 +64,9 @@ class Scripted(Device):
             self.now, self.busy = self.now + spent, self.busy + spent
 
         return run
+
+
+ITEMS = [chain(unit, copies) for unit in UNITS[:8] for copies in (1, 4)]
 
 
 def run(device, store, items, protocol=QUICK, **options):
@@ -199,6 +202,23 @@ def test_it_waits_for_a_slow_device_as_long_as_it_has_patience(store, monkeypatc
     now[0] = 0
     run(Moody(12, 10**9), store, chains(5), msgspec.structs.replace(patient, seed=1))
     assert now[0] == pytest.approx(3)
+
+
+def test_bursts_beside_other_work_are_counted(store):
+    class Shared(Scripted):
+        """Every fourth item never has the processor for itself."""
+
+        def ready(self, item, file, batch):
+            run_alone, waits = super().ready(item, file, batch), ITEMS.index(item) % 4 == 0 if item in ITEMS else False
+
+            def run():
+                run_alone()
+                self.now += 0.01 * waits
+
+            return run
+
+    collection = run(Shared(), store, ITEMS)
+    assert contended_share(store, collection) == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("first", [0, 1])

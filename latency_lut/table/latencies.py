@@ -83,6 +83,16 @@ def sustained_ms(store: Store, collection: Collection) -> dict[Item, float]:
     return {Item(text, copies): ms for text, copies, ms in rows}
 
 
+def contended_share(store: Store, collection: Collection) -> float:
+    """Of the bursts that count, how many ran beside other work on the processor, however often they were tried."""
+    (share,) = store.connection.execute(
+        "SELECT avg(contention > ?) FROM bursts JOIN stretches USING (collection, round, attempt)"
+        " WHERE collection = ? AND state IN ('accepted', 'drifted') AND contention IS NOT NULL",
+        (collection.protocol.contention, collection.id),
+    ).fetchone()
+    return float(share or 0.0)
+
+
 def _summaries(found: np.ndarray) -> dict[int, Summary]:
     """Of rows of item and milliseconds, sorted by item."""
     numbers, starts, counts = np.unique(found[:, 0].astype(np.int64), return_index=True, return_counts=True)
