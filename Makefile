@@ -13,7 +13,7 @@ help:
 	@echo "make format          put the code into its form"
 	@echo "make bench-networks  speed of our networks beside timm's"
 	@echo "make bench-supernet  what a supernet costs beside static networks (about 45 minutes)"
-	@echo "make bench-latency   a latency table of this computer, and how well it predicts (about 20 minutes)"
+	@echo "make bench-latency   a latency table of this computer, and how well it predicts (about 30 minutes)"
 	@echo "make bench-estimate  how far the estimate for iPhones is from published figures (a minute)"
 	@echo "make bench-search    drawing in a latency window, and the predictor of accuracies (4 minutes)"
 	@echo "make check-mac       whether the requirements can be installed on a Mac (a minute, installs nothing)"

@@ -86,8 +86,8 @@ def sustained_ms(store: Store, collection: Collection) -> dict[Item, float]:
 def contended_share(store: Store, collection: Collection) -> float:
     """Of the bursts that count, how many ran beside other work on the processor, however often they were tried."""
     (share,) = store.connection.execute(
-        "SELECT avg(contention > ?) FROM bursts JOIN stretches USING (collection, round, attempt)"
-        " WHERE collection = ? AND state IN ('accepted', 'drifted') AND contention IS NOT NULL",
+        "SELECT avg(coalesce(contention, 0) > ?) FROM bursts JOIN stretches USING (collection, round, attempt)"
+        " WHERE collection = ? AND state IN ('accepted', 'drifted')",
         (collection.protocol.contention, collection.id),
     ).fetchone()
     return float(share or 0.0)
