@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from supernet.values import SpecError, printable
 from .fitting import LEAST, Fit
 from .lookup import LatencyTable, fit_of
 from .phone.placement import placement_lines
-from .table.latencies import contended_share
+from .table.latencies import Latency, contended_share
 from .table.store import Store, TableError
 from .table.stretches import slow_share
 
@@ -50,12 +51,25 @@ def show_command(args: argparse.Namespace) -> None:
 def _print_units(table: LatencyTable) -> None:
     from .units import read_key
 
-    by_kind: dict[str, list[float]] = defaultdict(list)
+    by_kind: dict[str, list[Latency]] = defaultdict(list)
     for key, latency in table.latencies.slopes.items():
-        by_kind[read_key(key).kind].append(latency.ms)
-    print(f"\n{'kind':<28}{'units':>7}{'min ms':>10}{'median':>10}{'max':>10}")
-    for kind, found in sorted(by_kind.items()):
-        print(f"{kind:<28}{len(found):>7}{min(found):>10.3f}{np.median(found):>10.3f}{max(found):>10.3f}")
+        by_kind[read_key(key).kind].append(latency)
+    networks = table.latencies.networks
+    print(f"\n{'kind':<28}{'units':>7}{'min ms':>10}{'median':>10}{'max':>10}{'+-':>8}")
+    for kind, found in [*sorted(by_kind.items()), ("whole networks", list(networks.values()))]:
+        if found:
+            ms = [one.ms for one in found]
+            print(f"{kind:<28}{len(ms):>7}{min(ms):>10.3f}{np.median(ms):>10.3f}{max(ms):>10.3f}{_spread(found):>8}")
+    slower = [ms / networks[item].ms for item, ms in table.latencies.sustained.items() if item in networks]
+    if slower:
+        shares = f"{np.median(slower):.2f} times a burst, {min(slower):.2f} to {max(slower):.2f}"
+        print(f"{'  without a pause':<28}{len(slower):>7}  {shares}")
+
+
+def _spread(found: list[Latency]) -> str:
+    """Half of the interval of 95 %, as a share of the latency: the median. Unknown after a single round."""
+    shares = [(one.high_ms - one.low_ms) / 2 / one.ms for one in found if one.ms > 0 and math.isfinite(one.high_ms)]
+    return f"{np.median(shares):.1%}" if shares else ""
 
 
 def validation(table: LatencyTable, held_out: int) -> tuple[Fit, list[dict[str, Any]]]:

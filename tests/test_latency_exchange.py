@@ -1,14 +1,17 @@
 """Tables out and in again, put together, compared."""
 
 import random
+import sqlite3
 
+import msgspec
 import pytest
 
+from latency_lut.protocol import Protocol
 from latency_lut.table.exchange import add_rows, compare, merge, read_rows, rows, write_rows
 from latency_lut.table.latencies import Latencies
 from latency_lut.table.store import Store
 from supernet import SpecError
-from tests.test_latency_measuring import Scripted, chains, run
+from tests.test_latency_measuring import QUICK, Scripted, chains, run
 
 
 @pytest.fixture
@@ -32,6 +35,25 @@ def test_there_and_back(table, tmp_path, suffix):
         assert list(rows(new)) == list(rows(store))
         for one, other in zip(store.collections(), new.collections(), strict=True):
             assert Latencies(new, other).slopes == Latencies(store, one).slopes
+
+
+def test_a_table_of_version_1(table, tmp_path):
+    """It had rounds instead of stretches, no anchors, and protocols without patience."""
+    with Store(table) as store:
+        before = {str(one): Latencies(store, one).slopes for one in store.collections()}
+    with sqlite3.connect(table) as connection:
+        connection.executescript(
+            "ALTER TABLE stretches DROP COLUMN anchor; ALTER TABLE stretches RENAME TO rounds; PRAGMA user_version = 1;"
+            "UPDATE collections SET protocol = json_remove(protocol, '$.patience_s')"
+        )
+    connection.close()
+    with Store(table, create=True) as store:
+        assert {str(one): Latencies(store, one).slopes for one in store.collections()} == before
+        usual = msgspec.structs.replace(QUICK, patience_s=Protocol().patience_s)  # what the field is filled with
+        again = store.collection(Scripted().facts, usual, "test")
+        assert again.id in {one.id for one in store.collections()}
+        assert len(store.collections()) == len(before)
+        assert {stretch.anchor for stretch in store.stretches(again)} == {""}
 
 
 def test_merging(table, tmp_path):

@@ -50,6 +50,8 @@ class Latencies:
             raise store.damaged("a burst is of no item, or took a time that can't be")
         self.number_of = {item: number for number, item in self.items.items()}
         self._summaries = _summaries(np.array(rows, dtype=np.float64).reshape(-1, 2))
+        self.sustained = sustained_ms(store, collection)
+        """Milliseconds of whole networks without a pause, where that was measured."""
 
     def of(self, item: Item) -> Latency | None:
         """The median over rounds; its interval from their spread."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+
+import msgspec
+
+from ..protocol import Protocol
 
 VERSION = 2
 
@@ -72,8 +77,17 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
             for statement in step.split(";\n"):
                 if statement.strip():
                     connection.execute(statement)
+        if version:
+            _complete_protocols(connection)
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def _complete_protocols(connection: sqlite3.Connection) -> None:
+    """With the fields that came later: collections are found by the whole text."""
+    for id_, text in connection.execute("SELECT id, protocol FROM collections").fetchall():
+        whole = json.dumps(msgspec.to_builtins(Protocol(**json.loads(text))), separators=(",", ":"))
+        connection.execute("UPDATE OR IGNORE collections SET protocol = ? WHERE id = ?", (whole, id_))
