@@ -25,7 +25,7 @@ def findings(
     front, best = trail.front(), trail.best()
     rows = []
     for index, code in enumerate(trail.codes):
-        shown = bool(front[index]) or index == best
+        shown = is_finished or bool(front[index]) or index == best
         rows.append(
             Evaluated(
                 index=index,

@@ -11,12 +11,17 @@ from supernet import SpecError
 
 
 def processor() -> str:
-    """The processor's name, such as the system gives it."""
+    """The processor's name, such as the system gives it, and its family and model: in a cloud, several generations have
+    the same name."""
     info = Path("/proc/cpuinfo")
     if info.exists():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        first, _, _ = info.read_text(encoding="utf-8", errors="replace").partition("\n\n")
+        fields = {
+            name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())
+        }
+        if "model name" in fields:
+            numbers = [fields[name] for name in ("cpu family", "model") if name in fields]
+            return f"{fields['model name']} {'/'.join(numbers)}".strip()
     if platform.system() == "Darwin":  # Python calls them all "arm"
         command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
         if name := subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip():  # noqa: S603
