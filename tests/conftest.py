@@ -1,9 +1,14 @@
+import signal
+
 import pytest
 import torch
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than a few seconds; `make quick` leaves it out")
+    # A shell that starts the tests in the background has Ctrl-C ignored, by them and all that they start.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
