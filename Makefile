@@ -61,6 +61,7 @@ bench-estimate: .venv/.made
 
 bench-search: .venv/.made
 	OMP_NUM_THREADS=1 $(BIN)/python bench/window.py
+	OMP_NUM_THREADS=1 $(BIN)/python bench/candidates.py
 	OMP_NUM_THREADS=1 $(BIN)/python bench/predictor.py --seeds 3
 
 check-mac: .venv/.made
