@@ -44,9 +44,7 @@ def main() -> None:
             problem,
             0,
             PredictorConfig(candidates=args.candidates, start=EVALUATED),
-            lambda seed, children=children: Evolution(
-                problem, seed, EvolutionConfig(population=256, children=children)
-            ),
+            functools.partial(_evolution, problem, children),
         )
         while len(method.seen) < EVALUATED:
             codes = method.ask(EVALUATED)

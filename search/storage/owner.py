@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import secrets
@@ -34,11 +35,10 @@ def is_running(owner: Owner) -> bool | None:
     if owner.machine != _machine():
         return None
     try:
-        os.kill(owner.pid, 0)
+        with contextlib.suppress(PermissionError):  # it runs, for another user
+            os.kill(owner.pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:
-        pass  # it runs, for another user
     started = _started(owner.pid)
     return started == owner.started if started and owner.started else None
 
