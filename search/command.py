@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import signal
 import sys
 import threading
@@ -108,15 +109,9 @@ def _begin_folder(out: Path, config: SearchConfig, problem: Problem) -> None:
         out.mkdir(parents=True, exist_ok=True)
         save_space(problem.space, out / "space.yaml")
         write_whole(out / "config.yaml", format_config(config))
-        write_whole(out / "environment.json", _json(environment()))
+        write_whole(out / "environment.json", json.dumps(environment(), indent=1) + "\n")
     except OSError as error:
         raise SpecError("--out", f"{printable(str(out))} can't be written: {error.strerror}") from None
-
-
-def _json(value: object) -> str:
-    import json
-
-    return json.dumps(value, indent=1) + "\n"
 
 
 def _about(search: Search, config: SearchConfig) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +55,7 @@ def findings(
         method=config.method.kind_name() + (" with a predictor" if config.predictor is not None else ""),
         published=_published(search),
         history=tuple(search.history),
-        versions=environment(),
+        versions=_versions(),
         comparisons=comparisons,
         is_finished=is_finished,
     )
@@ -97,3 +99,9 @@ def _published(search: Search) -> tuple[Published, ...]:
         metrics = {metric: float(columns[metric][index]) for metric in search.problem.metrics}
         found.append(Published(name, spec, metrics, None if evaluated is None else evaluated.accuracy))
     return tuple(found)
+
+
+@functools.cache
+def _versions() -> dict[str, Any]:
+    """Asked once: git is, and findings are made after each batch."""
+    return environment()
