@@ -5,13 +5,14 @@ from supernet import fuse_part
 from .coreml_program import run_package
 from .errors import DeployError, ExportError, PackageError
 from .packages import package_hash
-from .to_coreml import TARGETS, export_coreml
+from .to_coreml import TARGET, TARGETS, export_coreml
 from .to_onnx import export_onnx
 from .to_torchscript import export_torchscript
 from .tracing import ExportReport
 from .verify import Difference, verify_coreml, verify_onnx, verify_torchscript
 
 __all__ = [
+    "TARGET",
     "TARGETS",
     "DeployError",
     "Difference",

@@ -13,7 +13,7 @@ from supernet.command_line import run_safely
 from supernet.values import did_you_mean, printable
 
 from .errors import DeployError, ExportError
-from .to_coreml import PRECISIONS, TARGETS, export_coreml
+from .to_coreml import PRECISIONS, TARGET, TARGETS, export_coreml
 from .to_onnx import export_onnx
 from .to_torchscript import export_torchscript
 from .tracing import ExportReport, Shape
@@ -40,7 +40,7 @@ def _exported(args: argparse.Namespace, net: Network, shape: Shape) -> ExportRep
         return export_onnx(net, shape, args.out, spec_text=spec_text)
     if args.to == "torchscript":
         return export_torchscript(net, shape, args.out, spec_text=spec_text)
-    target, precision = args.target or "iOS17", args.precision or "fp16"
+    target, precision = args.target or TARGET, args.precision or "fp16"
     return export_coreml(net, shape, args.out, target=target, precision=precision, spec_text=spec_text)
 
 
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("spec", metavar="SPEC", help="a published name (see `python -m supernet list`) or a YAML file")
     command.add_argument("--to", required=True, choices=FORMATS, help="the kind of file")
     command.add_argument("--out", required=True, metavar="FILE", help="ending in .mlpackage, .onnx or .pt")
-    command.add_argument("--target", metavar="SYSTEM", help=f"oldest system: {', '.join(TARGETS)} (default iOS17)")
+    command.add_argument("--target", metavar="SYSTEM", help=f"oldest system: {', '.join(TARGETS)} (default {TARGET})")
     command.add_argument(
         "--precision", choices=PRECISIONS, help="of weights, operations, input and output (default fp16)"
     )

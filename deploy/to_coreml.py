@@ -19,6 +19,8 @@ from .tracing import INPUT, OUTPUT, ExportReport, Shape, checked_path, checked_s
 
 TARGETS = ("iOS16", "iOS17", "iOS18", "iOS26", "macOS13", "macOS14", "macOS15", "macOS26")
 """Deployment targets: the oldest system that can take the package. Before iOS 16 there was no input in fp16."""
+TARGET = "iOS17"
+"""Where none is named."""
 PRECISIONS = ("fp16", "fp32")
 
 
@@ -27,7 +29,7 @@ def export_coreml(
     shape: Shape,
     path: str | Path,
     *,
-    target: str = "iOS17",
+    target: str = TARGET,
     precision: str = "fp16",
     io_precision: str | None = None,
     spec_text: str | None = None,

@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("plan", metavar="PLAN", type=Path)
     command.add_argument("--to", choices=("onnx", "coreml", "torchscript"), default="onnx", help="default onnx")
     command.add_argument("--jobs", type=positive, default=1, help="processes (default 1; Core ML takes 1 GB in each)")
-    command.add_argument("--target", help="Core ML's deployment target, such as iOS17")
+    command.add_argument("--target", help="the oldest system for Core ML (default iOS17, or that of what is there)")
     command = add("measure", measure_command, "measure the items of a plan")
     command.add_argument("plan", metavar="PLAN", type=Path)
     _add_device(command, ("onnxruntime", "torch", "cuda", "coreml", "iphone"))

@@ -11,9 +11,10 @@ from pathlib import Path
 import msgspec
 
 from supernet import Space, SpecError, load_space
+from supernet.values import show
 
 from .devices.base import Device
-from .exporting import export, file_of, manifest
+from .exporting import export, file_of, manifest, target_of_packages
 from .items import Item
 from .measuring import measure
 from .plan import COPIES, Plan, add_to_plan, estimated_hours, load_plan, make_plan, naive_number
@@ -23,8 +24,8 @@ from .table.store import Store
 from .table.stretches import slow_share
 
 TOOL = "latency_lut 1"
-NOISY = 0.2
-"""Share of the figures, beyond which a table had better be made again."""
+NOISY = 0.5
+"""Share of slow or disturbed measurements, beyond which even an item's fastest burst may be a slow one."""
 TABLE = "table.sqlite"
 """In the folder of the plan, where none is named."""
 
@@ -36,7 +37,8 @@ def plan_command(args: argparse.Namespace) -> None:
     plan = add_to_plan(ours, folder)
     units = len({item.text for item in plan.chains})
     naive = naive_number(spaces)
-    print(f"{units:,} units of {', '.join(plan.spaces)}, in {len(plan.chains):,} chains; {len(plan.networks)} networks")
+    networks = len(plan.networks)
+    print(f"{units:,} units of {', '.join(plan.spaces)}, in {len(plan.chains):,} chains; {_counted(networks, 'network')}")
     share, named = len(ours.chains) / naive, ", ".join(ours.spaces)
     if ours.chains:
         print(f"{share:.1%} of the {naive:,} chains of a plan for {named} that measures every slot by itself")
@@ -48,7 +50,9 @@ def plan_command(args: argparse.Namespace) -> None:
 
 def export_command(args: argparse.Namespace) -> None:
     plan = load_plan(args.plan)
-    options = {"target": args.target} if args.to == "coreml" and args.target else {}
+    options = {"target": _target(args)} if args.to == "coreml" else {}
+    if args.target is not None and args.to != "coreml":
+        raise SpecError("--target", "is for --to coreml only")
     failed = export(plan.items, args.plan, args.to, args.jobs, options, _progress("export"))
     _finish_progress()
     rows = manifest(args.plan, args.to)
@@ -59,6 +63,16 @@ def export_command(args: argparse.Namespace) -> None:
         print(f"failed: {rows[id_].get('what', id_)}: {reason}", file=sys.stderr)
     if failed:
         raise SpecError("export", f"{len(failed)} items failed; the same command tries them again")
+
+
+def _target(args: argparse.Namespace) -> str:
+    """A command that goes on keeps the target."""
+    from deploy import TARGET, TARGETS
+
+    target: str = args.target or target_of_packages(args.plan) or TARGET
+    if target not in TARGETS:
+        raise SpecError("--target", f"{show(target)} is not one of {', '.join(TARGETS)}")
+    return target
 
 
 def measure_command(args: argparse.Namespace) -> None:
@@ -81,7 +95,7 @@ def measure_command(args: argparse.Namespace) -> None:
         slow, contended = slow_share(store.stretches(collection)), contended_share(store, collection)
     print(f"{len(plan.items) - len(failures):,} items in {protocol.rounds} rounds on {collection}; in {args.table}")
     if slow:
-        print(f"{slow:.1%} of that on a device slower than at its fastest by more than {protocol.drift:.0%}")
+        print(f"{slow:.1%} of that only on a device slower than at its fastest by more than {protocol.drift:.0%}")
     if contended:
         print(f"{contended:.1%} of that beside other work on the processor (more than {protocol.contention:.0%})")
     if slow + contended > NOISY:
@@ -146,9 +160,13 @@ def protocol_of(settings: list[str], usual: Protocol) -> Protocol:
     return Protocol(**fields)
 
 
+def _counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'s' * (number != 1)}"
+
+
 def _duration(hours: float) -> str:
     minutes = max(1, round(60 * hours))
-    return f"{hours:.1f} hours" if hours >= 2 else f"{minutes} minute{'s' * (minutes > 1)}"
+    return f"{hours:.1f} hours" if hours >= 2 else _counted(minutes, "minute")
 
 
 def _progress(what: str) -> Callable[[int, int, str], None]:

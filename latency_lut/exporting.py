@@ -73,7 +73,7 @@ def export(
     options: dict[str, Any],
     progress: Callable[[int, int, str], None] = lambda done, total, what: None,
 ) -> dict[str, str]:
-    """Reasons of the items that failed, by id. What is there already is left as it is."""
+    """Reasons of the items that failed, by id. What is there already, with these options, is left as it is."""
     if form not in FORMS:
         raise SpecError("--to", f"{form!r} is not one of {', '.join(FORMS)}")
     folder = folder_of(plan, form)
@@ -81,7 +81,9 @@ def export(
     with claimed(folder / MANIFEST) as file, _beside(folder) as beside:
         known = manifest(plan, form)
         wanted = [
-            item for item in items if "sha256" not in known.get(item.id, {}) or not file_of(plan, form, item).exists()
+            item
+            for item in items
+            if not _is_made(known.get(item.id, {}), options) or not file_of(plan, form, item).exists()
         ]
         if (folder / MANIFEST).read_bytes()[-1:] not in (b"", b"\n"):
             file.write("\n")  # a torn line ends here
@@ -99,6 +101,16 @@ def export(
             progress(len(items) - len(wanted) + done, len(items), row["what"])
     ours = {item.id for item in items}
     return {id_: row["failed"] for id_, row in known.items() if "failed" in row and id_ in ours}
+
+
+def target_of_packages(plan: Path) -> str | None:
+    """The oldest system that those exported last run on, if there are any."""
+    targets = [row["target"] for row in manifest(plan, "coreml").values() if isinstance(row.get("target"), str)]
+    return targets[-1] if targets else None
+
+
+def _is_made(row: dict[str, Any], options: dict[str, Any]) -> bool:
+    return "sha256" in row and all(row.get(name, value) == value for name, value in options.items())
 
 
 @contextmanager
@@ -191,4 +203,4 @@ def _export_one(item: Item, folder: Path, form: str, options: dict[str, Any]) ->
         report = writers[form](module, (1, *item.shape), path, **options)
     except (RuntimeError, ValueError, OSError, TypeError) as error:
         return row | {"failed": f"{type(error).__name__}: {first_line(error)}"}
-    return row | {"sha256": report.sha256}
+    return row | {"sha256": report.sha256, **options}

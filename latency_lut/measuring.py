@@ -85,22 +85,22 @@ class _Work:
             self._look()
 
     def round(self, round_: int, items: Sequence[Item], progress: Callable[[int, str], None]) -> None:
-        """Stretch by stretch, until each item has one that counts."""
+        """Stretch by stretch, until each item has one on a fast device, or enough of them."""
         order = list(items)
         random.Random(f"{self.protocol.seed} {round_}").shuffle(order)
         anchor_ms: float | None = None
         self._reconsider(round_)
-        while True:
-            stretches = self.store.stretches(self.collection, round_)
-            settled = {item for one in stretches if one.state in ("accepted", "drifted") for item in one.items}
-            left = [item for item in order if self.numbers[item] not in settled and item not in self.failed]
-            if not left:
-                return
+        while left := self._left(round_, order):
             progress(len(order) - len(left), "looking whether the device is fast")
             if anchor_ms is None or self._is_slow(anchor_ms):
                 anchor_ms = self._calm_anchor()
             progress(len(order) - len(left), str(left[0]))
-            anchor_ms = self._stretch(round_, left[:STRETCH], anchor_ms)
+            anchor_ms = self._stretch(round_, order, anchor_ms)
+
+    def _left(self, round_: int, order: Sequence[Item]) -> list[Item]:
+        stretches = self.store.stretches(self.collection, round_)
+        settled = {item for one in stretches if one.state in ("accepted", "drifted") for item in one.items}
+        return [item for item in order if self.numbers[item] not in settled and item not in self.failed]
 
     def _reconsider(self, round_: int) -> None:
         """What was accepted before the device was seen at its fastest may be slow now."""
@@ -117,10 +117,14 @@ class _Work:
         tries = max((sum(item in one.items for one in stretches) for item in stretch.items), default=0)
         return "drifted" if tries > self.protocol.round_repeats else "repeated"
 
-    def _stretch(self, round_: int, batch: Sequence[Item], anchor_ms: float) -> float:
+    def _stretch(self, round_: int, order: Sequence[Item], anchor_ms: float) -> float:
         """The anchor's time at its end. A stretch that was interrupted goes on; so does one that another process is at,
         until either ends it."""
-        attempt = self.store.begin_stretch(self.collection, round_, self.anchor.id, anchor_ms)
+        with self.store.writing():
+            batch = self._left(round_, order)[:STRETCH]
+            if not batch:  # another process has ended the round meanwhile
+                return anchor_ms
+            attempt = self.store.begin_stretch(self.collection, round_, self.anchor.id, anchor_ms)
         place = (self.collection, round_, attempt)
         for item in batch:
             self._keep(item, round_, attempt)

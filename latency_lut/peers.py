@@ -111,21 +111,23 @@ def measure_peers(peers: Sequence[Peer], device: Device, protocol: Protocol, bat
     rows = []
     for peer in files:
         if peer not in failed:
-            medians = [one[peer] for one in found]
-            rows.append(_row(peer, [ms for ms in medians if not isinstance(ms, str)], batch, jobs))
+            bursts = [one[peer] for one in found]
+            rows.append(_row(peer, [one for one in bursts if not isinstance(one, str)], batch, jobs))
     return Found(rows, failed)
 
 
-def _row(peer: Peer, medians: Sequence[Sequence[float]], batch: int, jobs: int) -> dict[str, Any]:
-    """From the medians of the rounds of each process."""
+def _row(peer: Peer, found: Sequence[Sequence[Burst]], batch: int, jobs: int) -> dict[str, Any]:
+    """From the medians of the rounds of each process; a single one has the quartiles of its runs."""
+    medians = [[burst.median_ms for burst in one] for one in found]
     ms = sorted(median for one in medians for median in one)
+    low_ms, high_ms = (ms[len(ms) // 4], ms[-1 - len(ms) // 4]) if len(ms) > 1 else found[0][0][1:3]
     return {
         "model": peer.name,
         "resolution": peer.shape[1],
         "params_m": peer.params() / 1e6,
         "ms": statistics.median(ms),
-        "low_ms": ms[len(ms) // 4],
-        "high_ms": ms[-1 - len(ms) // 4],
+        "low_ms": low_ms,
+        "high_ms": high_ms,
         "images_per_second": sum(1e3 * batch / statistics.median(one) for one in medians),
         "batch": batch,
         "jobs": jobs,
@@ -153,8 +155,8 @@ def _reason(error: Exception, peer: Peer) -> str:
 
 # --- in each process -------------------------------------------------------------------------------------------------
 
-Outcomes = dict[Peer, "list[float] | str"]
-"""The median of each round, or why there is none."""
+Outcomes = dict[Peer, "list[Burst] | str"]
+"""One of each round, or why there is none."""
 
 
 def _in_processes(
@@ -217,7 +219,7 @@ def _measured(
         for peer in order:
             if together is not None:
                 together.wait()
-            medians = found[peer]
-            if isinstance(medians, list):
-                medians.append(burst(runs[peer], clocks, protocol).median_ms)
+            bursts = found[peer]
+            if isinstance(bursts, list):
+                bursts.append(burst(runs[peer], clocks, protocol))
     return found

@@ -33,7 +33,7 @@ class Protocol(Options, frozen=True):
     drift: Annotated[float, Limit(0, 10)] = 0.05
     """By which share the anchor may be slower than at its fastest; beyond, what was measured is measured again."""
     round_repeats: Annotated[int, Limit(0, 100)] = 3
-    """How often what was measured on a slow device is measured again in a round; then it counts all the same."""
+    """How often what was measured on a slow device is measured again in a round."""
     patience_s: Annotated[float, Limit(0, 86_400)] = 60
     """How long a start may wait, in all, until the device is fast again before it measures on. A phone cools for as
     long as it has to."""

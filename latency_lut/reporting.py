@@ -77,7 +77,9 @@ def validation(table: LatencyTable, held_out: int) -> tuple[Fit, list[dict[str, 
     predicted each from the others."""
     known = table.known_networks
     if len(known) - max(held_out, 1) < LEAST:
-        raise TableError(f"{table.path}: {len(known)} networks with known units are too few to validate")
+        reason = f"{len(known)} measured networks with known units are too few to hold {max(held_out, 1)} out"
+        remedy = f"`python -m latency_lut plan SPACE --out PLAN --networks 30 --unseen {held_out or 10}` plans more"
+        raise TableError(f"{table.path}: {reason}, as a fit needs {LEAST}: {remedy}")
     if held_out:
         model = fit_of(known[:-held_out])
         tested = [(one, model) for one in known[-held_out:]]

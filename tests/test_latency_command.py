@@ -1,6 +1,7 @@
 """python -m latency_lut as a user types it: from a small space to predictions of networks that were not measured."""
 
 import json
+import shutil
 
 import pytest
 
@@ -126,7 +127,7 @@ def test_exported_and_measured_by_onnx_runtime(tmp_path, capsys):
     with Store(table) as store:
         found = Latencies(store, store.find())
         assert len(found.slopes) == len({item.text for item in plan.chains})
-        assert {latency.rounds for latency in found.slopes.values()} == {2}
+        assert {latency.bursts for latency in found.slopes.values()} == {2}
         assert not store.failures(store.find())
 
 
@@ -175,6 +176,29 @@ def test_a_job_is_packed(folder, tmp_path, capsys, monkeypatch):
     assert job.protocol.rounds == 3
     assert job.protocol.idle_ms == 300
     assert job.anchor == load_plan(folder / "plan").anchor.id
+
+
+def test_packages_for_another_system_are_made_again(folder, tmp_path, capsys, monkeypatch):
+    """A command that names none goes on with that of what is there."""
+
+    def made(item, into, form, options):
+        (into / f"{item.id}.mlpackage").mkdir()
+        targets.append(options["target"])
+        return {"id": item.id, "what": "", "sha256": "0" * 64, **options}
+
+    monkeypatch.setattr("latency_lut.exporting._export_one", made)
+    shutil.copy(folder / "plan" / "plan.json", tmp_path)
+    number, made_for = len(load_plan(tmp_path).items), []
+    for options in ([], ["--target", "iOS18"], []):
+        targets = []
+        assert typed("export", tmp_path, "--to", "coreml", *options) == 0
+        made_for.append(targets)
+    assert made_for == [["iOS17"] * number, ["iOS18"] * number, []]
+    capsys.readouterr()
+    assert typed("export", tmp_path, "--to", "coreml", "--target", "iOS8") == 2
+    assert "error: --target: 'iOS8' is not one of iOS16, iOS17" in capsys.readouterr().err
+    assert typed("export", tmp_path, "--target", "iOS17") == 2
+    assert "error: --target: is for --to coreml only" in capsys.readouterr().err
 
 
 def test_a_report_of_xcode(tmp_path, capsys):
@@ -253,6 +277,18 @@ def test_protocols_from_the_command_line():
             protocol_of([setting], Protocol())
 
 
+def test_too_few_networks_to_hold_some_out(folder, capsys):
+    assert typed("validate", folder / "host.sqlite", "--held-out", 8) == 2
+    said = capsys.readouterr().err
+    assert "11 measured networks with known units are too few to hold 8 out, as a fit needs 4: `python -m" in said
+    assert "plan SPACE --out PLAN --networks 30 --unseen 8` plans more" in said
+
+
+def test_a_plan_of_units_only(tmp_path, capsys):
+    assert typed("plan", "tiny", "--out", tmp_path, "--networks", 0) == 0
+    assert "chains; 1 network\n" in capsys.readouterr().out  # the anchor
+
+
 def test_a_damaged_plan(tmp_path, capsys):
     (tmp_path / "plan.json").write_text("{")
     assert typed("export", tmp_path) == 2
@@ -272,6 +308,10 @@ def test_networks_side_by_side(folder, tmp_path, capsys):
         assert (row["batch"], row["resolution"], row["device"]["device"]) == (2, 64, "torch")
     assert rows[0]["params_m"] == pytest.approx(count(parse_space(SPACE).largest()).params / 1e6)
     assert len((tmp_path / "t.csv").read_text().splitlines()) == 3
+    once = ("--protocol", "rounds=1", "--protocol", "burst_runs=20")
+    assert typed("bench", models[0], "--device", "torch", "--json", *once) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row["low_ms"] < row["ms"] < row["high_ms"], "the spread of its runs"
     assert typed("bench", "timm:resnet_18") == 2
     assert "'resnet_18' is no model of timm's, did you mean 'resnet" in capsys.readouterr().err
 

@@ -1,4 +1,9 @@
-"""From bursts to milliseconds: of items, and of units by the slope over the copies in a chain."""
+"""From bursts to milliseconds: of items, and of units by the slope over the copies in a chain.
+
+An item takes as long as in its fastest burst, of all rounds and of all times that one was repeated. Whatever else goes on
+in a device only makes it slower, by a third for minutes on a shared computer: a median over rounds has that in it, the
+fastest burst has not, and a burst is itself a median of many runs.
+"""
 
 from __future__ import annotations
 
@@ -18,33 +23,29 @@ _LONGEST_MS = 1e9
 
 
 class Latency(NamedTuple):
-    """`low_ms` and `high_ms` hold the truth with 95 %, as far as the rounds differ by chance only."""
+    """`low_ms` and `high_ms` hold the truth with 95 %, as far as bursts differ by chance only."""
 
     ms: float
     low_ms: float
     high_ms: float
-    rounds: int
+    bursts: int
 
 
 class Summary(NamedTuple):
-    """The median over rounds, and its standard error."""
+    """The fastest burst, and its standard error."""
 
     ms: float
     error: float
-    rounds: int
+    bursts: int
 
 
 class Latencies:
-    """Of one collection, from stretches that count."""
+    """Of one collection."""
 
     def __init__(self, store: Store, collection: Collection) -> None:
         self.collection = collection
-        query = (
-            "SELECT b.item, b.median_ms FROM bursts b JOIN stretches s"
-            " ON s.collection = b.collection AND s.round = b.round AND s.attempt = b.attempt"
-            " WHERE b.collection = ? AND s.state IN ('accepted', 'drifted', 'open') ORDER BY b.item"
-        )
-        rows = store.connection.execute(query, (collection.id,)).fetchall()
+        query = "SELECT item, median_ms FROM bursts WHERE collection = ? AND round != ? ORDER BY item"
+        rows = store.connection.execute(query, (collection.id, SUSTAINED)).fetchall()
         self.items = store.items(collection)
         if not all(number in self.items and isinstance(ms, float) and 0 <= ms < _LONGEST_MS for number, ms in rows):
             raise store.damaged("a burst is of no item, or took a time that can't be")
@@ -54,7 +55,7 @@ class Latencies:
         """Milliseconds of whole networks without a pause, where that was measured."""
 
     def of(self, item: Item) -> Latency | None:
-        """The median over rounds; its interval from their spread."""
+        """That of the fastest burst; its interval from how far behind the next ones are."""
         summary = self._summaries.get(self.number_of.get(item, -1))
         return None if summary is None else _latency(*summary)
 
@@ -96,30 +97,33 @@ def contended_share(store: Store, collection: Collection) -> float:
 
 
 def _summaries(found: np.ndarray) -> dict[int, Summary]:
-    """Of rows of item and milliseconds, sorted by item."""
+    """Of rows of item and milliseconds, sorted by item.
+
+    Where delays are exponential, the fastest of n bursts is behind the truth by the nth part of the mean delay, and the
+    gap to the second one is as wide as the nth part, too, or a little wider. One gap says little, so it counts as no
+    narrower than the gaps of all items are in the mean.
+    """
     numbers, starts, counts = np.unique(found[:, 0].astype(np.int64), return_index=True, return_counts=True)
-    summaries: dict[int, Summary] = {}
-    for count in np.unique(counts):
-        alike = counts == count
-        samples = found[starts[alike][:, None] + np.arange(count), 1]
-        medians = np.median(samples, axis=1)
-        spreads = 1.4826 * np.median(np.abs(samples - medians[:, None]), axis=1)
-        # Of the median; a single round tells nothing.
-        errors = 1.2533 * spreads / count**0.5 if count > 1 else np.full(len(medians), np.nan)
-        rows = zip(numbers[alike].tolist(), medians.tolist(), errors.tolist(), strict=True)
-        summaries |= {number: Summary(median, error, int(count)) for number, median, error in rows}
-    return summaries
+    order = np.lexsort((found[:, 1], found[:, 0]))
+    ordered = found[order, 1]
+    fastest = ordered[starts]
+    second = ordered[np.minimum(starts + 1, starts + counts - 1)]
+    shares = np.where(counts > 1, second / np.maximum(fastest, 1e-300) - 1, np.nan)  # a single burst tells nothing
+    usual = float(np.nanmean(shares)) if (counts > 1).any() else 0.0
+    errors = fastest * np.maximum(shares, usual)
+    rows = zip(numbers.tolist(), fastest.tolist(), errors.tolist(), counts.tolist(), strict=True)
+    return {number: Summary(ms, error, bursts) for number, ms, error, bursts in rows}
 
 
-def _latency(ms: float, error: float, rounds: int) -> Latency:
-    return Latency(ms, ms - Z95 * error, ms + Z95 * error, rounds)
+def _latency(ms: float, error: float, bursts: int) -> Latency:
+    return Latency(ms, ms - Z95 * error, ms + Z95 * error, bursts)
 
 
 def _slope(chains: Sequence[tuple[int, Summary]]) -> Latency:
-    """The line of least squares through the medians at each number of copies."""
+    """The line of least squares through the fastest bursts at each number of copies."""
     centre = sum(copies for copies, _ in chains) / len(chains)
     square = sum((copies - centre) ** 2 for copies, _ in chains)
     weighted = [((copies - centre) / square, summary) for copies, summary in chains]
     ms = sum(weight * summary.ms for weight, summary in weighted)
     error = sum((weight * summary.error) ** 2 for weight, summary in weighted) ** 0.5
-    return _latency(ms, error, min(summary.rounds for _, summary in weighted))
+    return _latency(ms, error, min(summary.bursts for _, summary in weighted))

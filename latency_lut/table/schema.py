@@ -32,7 +32,7 @@ CREATE TABLE stretches (         -- of a round, between two looks at the anchor;
     attempt INTEGER NOT NULL,
     anchor_first_ms REAL NOT NULL,
     anchor_last_ms REAL,            -- NULL: under way
-    state TEXT NOT NULL,            -- open, accepted, drifted (kept all the same), repeated (does not count)
+    state TEXT NOT NULL,            -- open, accepted, drifted (slow), repeated (slow, measured again)
     anchor TEXT NOT NULL DEFAULT '', -- id of the item that was looked at; plans of other spaces have others
     PRIMARY KEY (collection, round, attempt)
 ) WITHOUT ROWID;

@@ -295,8 +295,8 @@ class Store:
         return int(attempt)
 
     def end_stretch(self, collection: Collection, round_: int, attempt: int, anchor_ms: float, state: str) -> None:
-        """What was accepted may still be found slow, but what is measured again never counts again: whichever of two
-        processes ends it, an item has one burst of a round that counts."""
+        """What was accepted may still be found slow, but what is measured again stays so: whichever of two processes
+        ends it, an item is settled by one stretch of a round."""
         place = (collection.id, round_, attempt)
         with self.writing() as connection:
             connection.execute(

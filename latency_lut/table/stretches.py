@@ -1,4 +1,4 @@
-"""The stretches of a round: what was measured between two looks at the anchor, and whether it counts."""
+"""The stretches of a round: what was measured between two looks at the anchor, and whether that was on a slow device."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ STATES = ("open", "accepted", "repeated", "drifted")
 
 class Stretch(NamedTuple):
     """A part of a round, between two looks at the anchor; on a phone, a whole round. `state` is `open` while it is
-    under way, then `accepted`, `repeated` (it does not count), or `drifted` (it does, although the anchor was slow)."""
+    under way, then `accepted`, `repeated` (the anchor was slow, and its items are measured again), or `drifted` (slow,
+    too, but they were repeated often enough)."""
 
     round: int
     attempt: int
@@ -23,7 +24,7 @@ class Stretch(NamedTuple):
 
 
 def slow_share(stretches: Iterable[Stretch]) -> float:
-    """Of the bursts that count, how many were measured while the device was slow."""
-    counting = [one for one in stretches if one.state in ("accepted", "drifted")]
-    total = sum(len(one.items) for one in counting)
-    return sum(len(one.items) for one in counting if one.state == "drifted") / total if total else 0.0
+    """Of all items and rounds, how many were measured on a slow device only."""
+    settled = [one for one in stretches if one.state in ("accepted", "drifted")]
+    total = sum(len(one.items) for one in settled)
+    return sum(len(one.items) for one in settled if one.state == "drifted") / total if total else 0.0
