@@ -103,10 +103,12 @@ class _Work:
         return [item for item in order if self.numbers[item] not in settled and item not in self.failed]
 
     def _reconsider(self, round_: int) -> None:
-        """What was accepted before the device was seen at its fastest may be slow now."""
-        stretches = self.store.stretches(self.collection, round_)
+        """What was accepted before the device was seen at its fastest may be slow now. Of another plan's items only that
+        plan can measure all again."""
+        stretches, ours = self.store.stretches(self.collection, round_), set(self.numbers.values())
         for one in stretches:
-            if one.state == "accepted" and one.anchor == self.anchor.id and one.last_ms is not None:
+            is_ours = one.anchor == self.anchor.id and one.items <= ours
+            if one.state == "accepted" and is_ours and one.last_ms is not None:
                 state = self._state(one, one.last_ms, stretches)
                 if state != "accepted":
                     self.store.end_stretch(self.collection, round_, one.attempt, one.last_ms, state)
@@ -132,7 +134,7 @@ class _Work:
         with self.store.writing():
             self.store.drop_stretch(*place)
             stretches = self.store.stretches(self.collection, round_)
-            for ours in (one for one in stretches if one.attempt == attempt):
+            for ours in (one for one in stretches if one.attempt == attempt and one.state == "open"):
                 self.store.end_stretch(*place, last_ms, self._state(ours, last_ms, stretches))
         return last_ms
 
