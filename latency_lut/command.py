@@ -38,7 +38,8 @@ def plan_command(args: argparse.Namespace) -> None:
     units = len({item.text for item in plan.chains})
     naive = naive_number(spaces)
     networks = len(plan.networks)
-    print(f"{units:,} units of {', '.join(plan.spaces)}, in {len(plan.chains):,} chains; {_counted(networks, 'network')}")
+    chains = f"{units:,} units of {', '.join(plan.spaces)}, in {len(plan.chains):,} chains; " if units else ""
+    print(f"{chains}{_counted(networks, 'network')}")
     share, named = len(ours.chains) / naive, ", ".join(ours.spaces)
     if ours.chains:
         print(f"{share:.1%} of the {naive:,} chains of a plan for {named} that measures every slot by itself")
@@ -56,9 +57,8 @@ def export_command(args: argparse.Namespace) -> None:
     failed = export(plan.items, args.plan, args.to, args.jobs, options, _progress("export"))
     _finish_progress()
     rows = manifest(args.plan, args.to)
-    print(
-        f"{sum('sha256' in row for row in rows.values()):,} of {len(plan.items):,} items are in {args.plan / args.to}"
-    )
+    made = sum("sha256" in rows.get(item.id, {}) for item in plan.items)
+    print(f"{made:,} of {len(plan.items):,} items are in {args.plan / args.to}")
     for id_, reason in failed.items():
         print(f"failed: {rows[id_].get('what', id_)}: {reason}", file=sys.stderr)
     if failed:

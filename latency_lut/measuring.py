@@ -103,8 +103,8 @@ class _Work:
         return [item for item in order if self.numbers[item] not in settled and item not in self.failed]
 
     def _reconsider(self, round_: int) -> None:
-        """What was accepted before the device was seen at its fastest may be slow now. Of another plan's items only that
-        plan can measure all again."""
+        """What was accepted before the device was seen at its fastest may be slow now. What another plan measured, too,
+        is left to that."""
         stretches, ours = self.store.stretches(self.collection, round_), set(self.numbers.values())
         for one in stretches:
             is_ours = one.anchor == self.anchor.id and one.items <= ours

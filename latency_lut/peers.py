@@ -22,7 +22,7 @@ from supernet.values import UserError, did_you_mean, first_line, show
 
 from .devices.base import Device, Run, wall_clocks
 from .exporting import FORMS
-from .protocol import Protocol, burst
+from .protocol import Burst, Protocol, burst
 
 TIMM = "timm:"
 

@@ -42,7 +42,7 @@ def measured_best(search: Search, name: str, best: int, out: Path) -> Comparison
         measured=found.ms,
         predicted_interval=Interval(*table.interval(predicted)),
         measured_interval=Interval(found.low_ms, found.high_ms),
-        how=f"{collection}, {found.rounds} rounds",
+        how=f"{collection}, {collection.protocol.rounds} rounds",
     )
 
 

@@ -1,8 +1,8 @@
 """From bursts to milliseconds: of items, and of units by the slope over the copies in a chain.
 
-An item takes as long as in its fastest burst, of all rounds and of all times that one was repeated. Whatever else goes on
-in a device only makes it slower, by a third for minutes on a shared computer: a median over rounds has that in it, the
-fastest burst has not, and a burst is itself a median of many runs.
+An item takes as long as in its fastest burst, of all rounds and of all times that one was repeated. Whatever else goes
+on in a device only makes it slower, by a third for minutes on a shared computer: a median over rounds has that in it,
+the fastest burst has not, and a burst is itself a median of many runs.
 """
 
 from __future__ import annotations

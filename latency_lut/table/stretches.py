@@ -1,4 +1,4 @@
-"""The stretches of a round: what was measured between two looks at the anchor, and whether that was on a slow device."""
+"""The stretches of a round: what was measured between two looks at the anchor, and whether the device was slow."""
 
 from __future__ import annotations
 
