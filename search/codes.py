@@ -17,6 +17,8 @@ from supernet.space.placement import EMPTY
 from supernet.space.space import StageSpace
 
 Array = np.ndarray
+BITS = np.uint32(2**16)
+"""So many different random numbers decide a choice: quick, and even enough."""
 POOL = 4096
 """Placements of a stage that are drawn once, equally many of each depth; new ones are taken from among them."""
 
@@ -26,9 +28,9 @@ class Codes:
 
     def __init__(self, space: Space) -> None:
         self.space = space
-        self.choices = np.array(space.layout.choices, dtype=np.int64)
+        self.choices = np.array(space.layout.choices, dtype=np.uint32)
         self.stages = [_Stage(stage, genes) for stage, genes in zip(space.stages, space.layout.stages, strict=True)]
-        self._always = _always_active(space)
+        self._slots, self._kinds = _what_activates(space)
         self._pools: list[Array] | None = None
 
     @property
@@ -49,13 +51,15 @@ class Codes:
 
     def active(self, codes: Array) -> Array:
         """Whether each gene of each code has something to say."""
-        found = np.tile(self._always, (len(codes), 1))
-        for stage in self.stages:
-            stage.mark_active(found, stage.placements(codes))
+        always = np.zeros((len(codes), 1), dtype=np.int8)
+        held = np.concatenate([always, *(stage.placements(codes) for stage in self.stages)], axis=1)
+        bits = np.left_shift(np.uint16(1), (held + 1).astype(np.uint16))
+        found: Array = (bits.take(self._slots, axis=1) & self._kinds) != 0
         return found
 
     def canonical(self, codes: Array) -> Array:
-        return np.where(self.active(codes), codes, 0).astype(np.int32)
+        found: Array = codes * self.active(codes)
+        return found
 
     def allowed(self, codes: Array) -> Array:
         """Whether the placement of each stage keeps to its rules."""
@@ -87,10 +91,20 @@ class Codes:
             rates[todo] = np.minimum(1.0, 2 * rates[todo])
         return found
 
+    def neighbours(self, code: Array) -> Array:
+        """All that differ from it in one choice: in one gene, and what comes or goes with that."""
+        genes = np.flatnonzero(self.active(code[None])[0])
+        changes = [(gene, value) for gene in genes for value in range(self.choices[gene]) if value != code[gene]]
+        found = np.repeat(code[None], len(changes), axis=0)
+        for row, (gene, value) in zip(found, changes, strict=True):
+            row[gene] = value
+        found = self.canonical(found[self.allowed(found)])
+        return found[distinct(found, {code.tobytes()})]
+
     def crossover(self, first: Array, second: Array, rng: np.random.Generator) -> Array:
         """Each choice from one of two parents; the placement of a stage's blocks comes from one of them as a whole, and
         a block that only one parent has brings its own fields along."""
-        child = np.where(rng.random(first.shape) < 0.5, first, second)
+        child = np.where(rng.integers(0, 2, first.shape, dtype=bool), first, second)
         for stage in self.stages:
             whose = rng.random(len(first)) < 0.5
             stage.set(child, np.where(whose[:, None], stage.placements(first), stage.placements(second)))
@@ -100,7 +114,7 @@ class Codes:
 
     def _mutated(self, codes: Array, rng: np.random.Generator, rates: Array) -> Array:
         fresh = self._draw_genes(rng, len(codes))
-        keep = self.active(codes) & (rng.random(codes.shape) >= rates[:, None])
+        keep = self.active(codes) & (_bits(rng, codes.shape) >= (BITS * rates).astype(np.uint32)[:, None])
         after = np.where(keep, codes, fresh)
         for index, stage in enumerate(self.stages):
             before = stage.placements(codes)
@@ -115,7 +129,8 @@ class Codes:
         return self.canonical(after)
 
     def _draw_genes(self, rng: np.random.Generator, number: int) -> Array:
-        return (rng.random((number, self.genes)) * self.choices).astype(np.int32)
+        found: Array = (_bits(rng, (number, self.genes)) * self.choices // BITS).astype(np.int32)
+        return found
 
     def _fresh(self, rng: np.random.Generator, index: int, number: int) -> Array:
         if self._pools is None:
@@ -131,7 +146,8 @@ class _Stage:
         self.space, self.genes = space, genes
         self.slots, self.kinds = max(space.depths), len(space.kinds)
         self.depths = np.array(space.depths)
-        self._kind_genes = [gene if gene is not None else -1 for gene in genes.kinds]
+        self._open = np.array([slot for slot, gene in enumerate(genes.kinds) if gene is not None], dtype=int)
+        self._kind_genes = np.array([gene for gene in genes.kinds if gene is not None], dtype=int)
         self._closed = [
             np.array([slot for slot in range(self.slots) if slot not in kind.rule.slots], dtype=int)
             for kind in space.kinds
@@ -139,24 +155,21 @@ class _Stage:
 
     def placements(self, codes: Array) -> Array:
         found = np.zeros((len(codes), self.slots), dtype=np.int8)
-        for slot, gene in enumerate(self._kind_genes):
-            if gene >= 0:
-                found[:, slot] = codes[:, gene]
+        if len(self._open):
+            found[:, self._open] = codes.take(self._kind_genes, axis=1)
         if self.space.drop_anywhere:
             return found - 1
-        chosen = codes[:, self.genes.depth] if self.genes.depth is not None else np.zeros(len(codes), dtype=int)
-        depth = self.depths[chosen]
-        found[np.arange(self.slots) >= depth[:, None]] = EMPTY
-        return found
+        if self.genes.depth is None:
+            return found
+        depth = self.depths[codes[:, self.genes.depth]]
+        return np.where(np.arange(self.slots) < depth[:, None], found, np.int8(EMPTY))
 
     def set(self, codes: Array, placements: Array) -> None:
         """In place."""
         if not self.space.drop_anywhere and self.genes.depth is not None:
             codes[:, self.genes.depth] = np.searchsorted(self.depths, (placements != EMPTY).sum(axis=1))
-        for slot, gene in enumerate(self._kind_genes):
-            if gene >= 0:
-                held = placements[:, slot]
-                codes[:, gene] = held + 1 if self.space.drop_anywhere else np.maximum(held, 0)
+        held = placements[:, self._open]
+        codes[:, self._kind_genes] = held + 1 if self.space.drop_anywhere else np.maximum(held, 0)
 
     def allows(self, placements: Array) -> Array:
         found = np.isin((placements != EMPTY).sum(axis=1), self.depths)
@@ -177,20 +190,6 @@ class _Stage:
         found: Array = known[int(np.argmin(apart))]
         return found
 
-    def mark_active(self, found: Array, placements: Array) -> None:
-        for slot, by_kind in enumerate(self._fields):
-            gene = self._kind_genes[slot]
-            if gene >= 0 and not self.space.drop_anywhere:
-                found[:, gene] = placements[:, slot] != EMPTY
-            for kind, genes in enumerate(by_kind):
-                if len(genes):
-                    found[:, genes] |= (placements[:, slot] == kind)[:, None]
-
-    @functools.cached_property
-    def _fields(self) -> list[list[Array]]:
-        """The genes of each slot and kind."""
-        return [[np.array(list(fields.values()), dtype=int) for fields in kinds] for kinds in self.genes.fields]
-
     @functools.cached_property
     def _allowed(self) -> Array:
         return self.pool(random.Random("allowed"))
@@ -202,16 +201,29 @@ class _Stage:
         return np.array(drawn, dtype=np.int8).reshape(len(drawn), self.slots)
 
 
-def _always_active(space: Space) -> Array:
+def _what_activates(space: Space) -> tuple[Array, Array]:
+    """For each gene the number of a slot, and the kinds (as bits; 1 is an empty slot) with which that makes it active.
+    Slots are counted over all stages, from 1 on; in slot 0 there is always the first kind."""
     layout = space.layout
-    found = np.zeros(len(layout.choices), dtype=bool)
-    genes: list[int | None] = [layout.resolution, *layout.stem.values(), *layout.head.values()]
-    for stage, of_stage in zip(space.stages, layout.stages, strict=True):
-        genes += [of_stage.width, of_stage.depth, *of_stage.downsample.values()]
-        if stage.drop_anywhere:
-            genes += of_stage.kinds
-    found[[gene for gene in genes if gene is not None]] = True
-    return found
+    slots, kinds = np.zeros(len(layout.choices), dtype=np.int64), np.full(len(layout.choices), 2, dtype=np.uint16)
+    at = 0
+    for stage, genes in zip(space.stages, layout.stages, strict=True):
+        for gene, fields in zip(genes.kinds, genes.fields, strict=True):
+            at += 1
+            of_fields: dict[int, int] = {}
+            for kind, one in enumerate(fields):
+                for field in one.values():
+                    of_fields[field] = of_fields.get(field, 0) | 2 << kind
+            if gene is not None and not stage.drop_anywhere:
+                of_fields[gene] = (2 << len(stage.kinds)) - 2
+            for active, bits in of_fields.items():
+                slots[active], kinds[active] = at, bits
+    return slots, kinds
+
+
+def _bits(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Whole numbers below `BITS`."""
+    return rng.integers(0, BITS, shape, dtype=np.uint16)
 
 
 def keys(codes: Array) -> list[bytes]:

@@ -7,13 +7,15 @@ import numpy as np
 from supernet import SpecError
 
 from .codes import Array, distinct, keys
-from .exact import CostDistribution
+from .exact import CostDistribution, enumerate_codes
 from .problem import Constraint, Problem
 
 DRAWN = 4096
 """Networks looked at in one go."""
 TRIES = 8
 """Times that so many are drawn from the whole space before the tightest constraint is drawn from directly."""
+LISTED = 50_000
+"""Networks of a space that are listed rather than drawn again and again where few are left."""
 CLIMBS = 60
 """Generations in which the excess is brought down where no feasible network was met by chance."""
 
@@ -24,6 +26,7 @@ class Feasible:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.codes = problem.codes
+        self._every: Array | None = None
         self._narrow: CostDistribution | None = None
         self._window = (0.0, 0.0)
 
@@ -43,6 +46,9 @@ class Feasible:
             found.append(fresh)
             count += len(fresh)
             if count >= number:
+                break
+            if self.problem.space.size <= LISTED:
+                found.append(self._listed(rng, seen))
                 break
             if not count and attempt >= 2 * TRIES:
                 found.append(self._climbed(rng, seen))
@@ -76,6 +82,13 @@ class Feasible:
             codes = np.concatenate([best, *(self.codes.mutate(best, rng, rate) for _ in range(4))])
         found: Array = codes[int(np.argmin(self.excess(codes)))]
         return found
+
+    def _listed(self, rng: np.random.Generator, seen: set[bytes]) -> Array:
+        if self._every is None:
+            codes = enumerate_codes(self.problem.space)
+            self._every = codes[self.excess(codes) == 0]
+        left = self._every[distinct(self._every, seen)]
+        return left[rng.permutation(len(left))]
 
     def _climbed(self, rng: np.random.Generator, seen: set[bytes]) -> Array:
         nearest = self.nearest(rng)[None]

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 Array = np.ndarray
+FRONTS = 64
+"""That are found one after the other, rows at once; beyond, row by row."""
 PIVOTS = 16
 """Rows with small losses that are compared with all others first; where fronts are small, they dominate most rows."""
 
@@ -41,6 +43,8 @@ def ranks(losses: Array, enough: int | None = None) -> Array:
         return np.zeros(len(losses), dtype=np.int64)
     if losses.shape[1] > 3:
         return _peeled(losses, enough)
+    if losses.shape[1] == 2 and (found := _stripped(losses, enough)) is not None:
+        return found
     found = np.unique(losses[:, 0], return_inverse=True)[1] if losses.shape[1] == 1 else _swept(losses)
     last = np.searchsorted(np.cumsum(np.bincount(found)), enough)
     return np.minimum(found, last + 1)
@@ -121,6 +125,27 @@ def _lowest_so_far(losses: Array) -> Array:
     found = np.empty(len(losses), dtype=bool)
     found[order] = lower[np.cumsum(is_new) - 1]
     return found
+
+
+def _stripped(losses: Array, enough: int) -> Array | None:
+    """The ranks where a few fronts are enough: each is stripped off the sorted rows in one go. None where they are too
+    many for that."""
+    order, is_new = _by_columns(losses)
+    second, which = losses[order[is_new], 1], np.cumsum(is_new) - 1
+    sizes = np.bincount(which, minlength=len(second))
+    found, left, ranked = np.full(len(second), FRONTS), np.arange(len(second)), 0
+    for front in range(FRONTS):
+        before = np.minimum.accumulate(np.concatenate([[np.inf], second[left]]))[:-1]
+        lower = second[left] < before
+        lower[:1] = True
+        found[left[lower]] = front
+        ranked, left = ranked + int(sizes[left[lower]].sum()), left[~lower]
+        if ranked >= enough:
+            found[left] = front + 1
+            result = np.empty(len(losses), dtype=np.int64)
+            result[order] = found[which]
+            return result
+    return None
 
 
 def _pivoted(losses: Array, most: int) -> tuple[Array, Array]:

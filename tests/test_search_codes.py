@@ -7,6 +7,7 @@ import pytest
 
 from search.codes import Codes, distinct
 from search.costs import Costs, Efficiency, show
+from search.exact import enumerate_codes
 from search.problem import Constraint, Problem, parse_constraint
 from supernet import SpecError, count, load_space, parse_space
 from tests.small_spaces import SMALL, all_networks
@@ -85,6 +86,17 @@ def test_a_child_has_its_parents_choices(space):
     ours, theirs, its = codes.active(first), codes.active(second), codes.active(child)
     from_first, from_second = (child == first) & ours, (child == second) & theirs
     assert (from_first | from_second | ~its).all()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_neighbours_differ_in_one_choice(name):
+    """All networks whose codes differ in one place are among them; what comes with a choice may differ, too."""
+    codes, every = Codes(SPACES[name]), enumerate_codes(SPACES[name])
+    known = {code.tobytes() for code in every}
+    for code in every[:: max(1, len(every) // 20)]:
+        found = {one.tobytes() for one in codes.neighbours(code)}
+        assert {one.tobytes() for one in every[(every != code).sum(axis=1) == 1]} <= found <= known - {code.tobytes()}
+        assert len(found) == len(codes.neighbours(code))
 
 
 def test_distinct():

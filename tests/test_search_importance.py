@@ -344,11 +344,11 @@ def test_an_action_that_gains_no_time_is_left_until_nothing_else_gains_any():
 def asked(constraints=(), most=100, **options):
     ours = problem(TINY, *constraints)
     method = Importance(ours, 0, ImportanceConfig(**options), lambda: random_importances(TINY))
-    found = []
-    while len(codes := method.ask(most)):
-        assert len(codes) <= most
-        method.tell(codes, np.zeros(len(codes)))
-        found.append(codes)
+    found = [method.ask(most)]
+    while len(method.left):
+        method.tell(found[-1], np.zeros(len(found[-1])))
+        found.append(method.ask(most))
+    assert max(map(len, found)) <= most
     return ours, method.trajectory, np.concatenate(found)
 
 

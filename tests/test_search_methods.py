@@ -9,6 +9,7 @@ from search.costs import Costs
 from search.exact import enumerate_codes
 from search.fronts import hypervolume, nondominated
 from search.methods import make_method
+from search.methods.polishing import Polishing
 from search.problem import Problem, parse_constraint
 from search.trail import Trail
 from supernet import SpecError, load_space, parse_space
@@ -77,15 +78,16 @@ def test_the_contract(name, space):
 
 @pytest.mark.parametrize("name", ["random", "evolution", "slimming", "nsga2"])
 def test_a_space_that_is_used_up(name):
-    """Every method ends by itself; those that go on find all networks within the limits."""
+    """Every method ends by itself, when it has found all networks within the limits."""
     small = parse_space(SMALL["counts"])
     problem = problem_of(small, ("params <= 3 k",))
     every = enumerate_codes(small)
     fine = every[problem.excess(problem.columns(every)) == 0]
     found = run(method_of(name, problem, evaluations=len(every) + 10), problem, len(every) + 10)
-    assert sum(map(len, found)) <= len(every)
-    if name in ("random", "evolution"):
-        assert sum(map(len, found)) == len(fine)
+    codes = np.unique(np.concatenate(found), axis=0)
+    assert sum(map(len, found)) == len(codes) <= len(every)
+    if name != "nsga2":
+        assert (problem.excess(problem.columns(codes)) == 0).sum() == len(fine)
 
 
 @pytest.mark.parametrize("name", ["evolution", "nsga2"])
@@ -113,6 +115,23 @@ def test_slimming_goes_from_the_largest_into_the_limits(space):
     costs = [float(problem.columns(codes)["macs"].mean()) for codes in batches]
     assert min(costs) < 0.3 * costs[0]
     assert (problem.excess(problem.columns(np.concatenate(batches))) == 0).any()
+
+
+@pytest.mark.parametrize("limits", [LIMITS, ()])
+def test_evaluations_that_are_left_go_around_the_front(space, limits):
+    """One network is best, and each choice that differs from it costs as much: the next one is one choice nearer."""
+    problem = problem_of(space, limits, objectives=("accuracy",))
+    best = problem.codes.draw(np.random.default_rng(3), 500)
+    best = best[problem.excess(problem.columns(best)) == 0][0]
+    polishing = Polishing(problem, np.random.default_rng(0))
+    codes, met = problem.codes.draw(np.random.default_rng(4), 20), 20
+    while not (codes == best).all(axis=1).any() and met < 400:
+        polishing.tell(codes, 90.0 - (codes != best).sum(axis=1))
+        codes = polishing.ask(1000)
+        met += len(codes)
+        assert 0 < len(codes) <= 16
+        assert (problem.excess(problem.columns(codes)) == 0).all()
+    assert met < 400, "the space has 46,000 networks"
 
 
 def test_slimming_takes_what_costs_least(space):

@@ -60,22 +60,27 @@ class Guided(Method):
         self.is_fitted = True
         inner = self.make(int(self.rng.integers(2**31)))
         inner.begin_with(self.known, self.accuracy)
-        looked_at = [self.codes.empty()]
+        none = self.codes.empty()
+        looked_at = [(none, np.zeros(0), self.problem.costs_of(none))]
         left = self.config.candidates
         while left > 0:
             codes = inner.ask(left)
             if not len(codes):
                 break
-            inner.tell(codes, self._predicted(codes))
-            looked_at.append(codes)
+            costs = self.problem.costs_of(codes)
+            accuracy = self._predicted(codes, costs)
+            inner.tell(codes, accuracy)
+            looked_at.append((codes, accuracy, costs))
             left -= len(codes)
-        codes = np.concatenate(looked_at)
-        codes = codes[distinct(codes, self.seen)]
-        columns = self.problem.columns(codes, self._predicted(codes))
+        codes, accuracy, costs = map(np.concatenate, zip(*looked_at, strict=True))
+        fresh = distinct(codes, self.seen)
+        codes, accuracy = codes[fresh], accuracy[fresh]
+        self.problem.announce(codes, costs[fresh])
+        columns = self.problem.columns(codes, accuracy)
         excess = self.problem.excess(columns)
         kept = select(self.problem.losses(columns), excess, number)
         return codes[kept[excess[kept] == 0]]
 
-    def _predicted(self, codes: Array) -> Array:
-        mean, error = self.predictor.predict(codes, self.problem.costs_of(codes))
+    def _predicted(self, codes: Array, costs: Array) -> Array:
+        mean, error = self.predictor.predict(codes, costs)
         return mean + self.config.explore * error

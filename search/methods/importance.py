@@ -5,7 +5,7 @@ by gradient descent. From the largest network on, actions then make it smaller: 
 with attention gives way to one without, a stage becomes narrower; ours are also smaller expansions, kernels, heads and
 resolutions, which lose of a block's importance the share that they take of its arithmetic. Always that action is taken
 that loses the least importance for the time it gains. The paper evaluates each action's loss of accuracy; here
-importance stands for it, so that evaluations are left for the networks on the way.
+importance stands for it, so that evaluations are left for the networks on the way, and then for those around the front.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ..importance import Importances, Learn, Trajectory, slim
 from ..importance.trajectory import spread
 from ..problem import Problem
 from .base import Method
+from .polishing import Polishing
 
 
 class Importance(Method):
@@ -27,15 +28,18 @@ class Importance(Method):
         self.importances: Importances | None = None
         self.trajectory: Trajectory | None = None
         self.left = problem.codes.empty()
+        self.polishing = Polishing(problem, self.rng)
 
     def ask(self, most: int) -> Array:
         if self.trajectory is None:
             self._begin()
+        if not len(self.left):
+            return self.polishing.ask(most)
         found, self.left = self.left[:most], self.left[most:]
         return found
 
     def tell(self, codes: Array, accuracy: Array) -> None:
-        """What is asked for is known from the beginning."""
+        self.polishing.tell(codes, accuracy)
 
     def _begin(self) -> None:
         self.importances = self.learn()

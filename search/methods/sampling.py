@@ -39,7 +39,8 @@ class Sampling(Method):
         directions: list[Any] = ["maximize" if is_maximised(metric) else "minimize" for metric in problem.objectives]
         import optuna
 
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        # What a sampler cannot do jointly it does one by one, and says so each time.
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.study = optuna.create_study(directions=directions, sampler=_sampler(config.sampler, seed, problem))
 
     def ask(self, most: int) -> Array:
@@ -49,7 +50,7 @@ class Sampling(Method):
             if len(found) == wanted:
                 break
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what a sampler can't do jointly it does one by one, and says so
+                warnings.simplefilter("ignore")
                 trial = self.study.ask()
                 code = self._suggest(trial)
             key = code.tobytes()

@@ -3,7 +3,7 @@
 From the largest network on, actions make it smaller: a block less, a narrower stage, a smaller expansion, a smaller
 kernel, a block without attention. Each step evaluates some of the possible actions and takes the one that loses the
 least accuracy for the efficiency it gains. All networks on the way are the front: each is an answer for its budget. The
-way ends at the smallest network; while there are evaluations left, another one begins.
+way ends at the smallest network; evaluations that are left go into networks around the front.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ..config import SlimmingConfig
 from ..costs import LATENCY, Efficiency
 from ..problem import Problem
 from .base import Method
+from .polishing import Polishing
 
 REPLAYED = 0.8
 """Share of the evaluations in which the way to the constraints should be done, where `steps` is left to us."""
@@ -30,9 +31,10 @@ class Slimming(Method):
         self.config = config
         self.codes = problem.codes
         self.efficiency = problem.efficiency or default_efficiency(problem)
-        self.largest = self.now = self.codes.of([problem.space.largest()])[0]
+        self.now = self.codes.of([problem.space.largest()])[0]
+        self.picked: Array | None = None
         self.known: dict[bytes, float] = {}
-        self.known_before = 0
+        self.polishing = Polishing(problem, self.rng)
         self.steps = config.steps or self._steps(evaluations)
 
     def ask(self, most: int) -> Array:
@@ -40,10 +42,8 @@ class Slimming(Method):
         while self.now.tobytes() in self.known:
             actions = self._actions(self.now)
             if not len(actions):
-                if len(self.known) == self.known_before:
-                    return self.codes.empty()
-                self._begin_again()
-                continue
+                self.picked = None
+                return self.polishing.ask(most)
             picked = actions[np.sort(self.rng.permutation(len(actions))[: self.config.actions])]
             fresh = picked[[code.tobytes() not in self.known for code in picked]]
             if len(fresh):
@@ -54,13 +54,9 @@ class Slimming(Method):
 
     def tell(self, codes: Array, accuracy: Array) -> None:
         self.known |= {code.tobytes(): float(one) for code, one in zip(codes, accuracy, strict=True)}
-        if not (codes[0] == self.now).all():
+        self.polishing.tell(codes, accuracy)
+        if self.picked is not None and not (codes[0] == self.now).all():
             self._go(self.picked[[code.tobytes() in self.known for code in self.picked]])
-
-    def _begin_again(self) -> None:
-        """Evaluations that are left go into another way down, in smaller steps, past other actions."""
-        self.known_before, self.now = len(self.known), self.largest
-        self.steps = max(1, self.steps // 2)
 
     def _actions(self, code: Array) -> Array:
         """Networks one action away that cost less, as `space.smaller` gives them."""
