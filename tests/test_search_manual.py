@@ -20,10 +20,3 @@ def test_options_are_current():
 def test_configs_that_come_along_are_right(path):
     config = load_config(path)
     assert parse_config(format_config(config)) == config
-
-
-def test_the_config_of_the_manual_is_right():
-    block = MANUAL.split("(see [latency.md](latency.md)):\n\n")[1].split("\n\nBefore")[0]
-    config = parse_config("\n".join(line[4:] for line in block.splitlines()))
-    assert config.tables[0].name == "host"
-    assert config.predictor is not None
