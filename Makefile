@@ -4,7 +4,7 @@ BIN := .venv/bin
 PACKAGES := supernet training deploy latency_lut search tests bench
 SCRIPTS := train_supernet.py search.py
 
-.PHONY: help setup test lint format quick bench-networks bench-supernet bench-latency bench-estimate bench-search check-swift check-mac clean
+.PHONY: help setup test lint format quick bench-networks bench-supernet bench-latency bench-estimate bench-search bench-methods check-swift check-mac clean
 
 help:
 	@echo "make setup           the environment in .venv (about 6 GB, a minute or two)"
@@ -15,7 +15,8 @@ help:
 	@echo "make bench-supernet  what a supernet costs beside static networks (about 45 minutes)"
 	@echo "make bench-latency   a latency table of this computer, and how well it predicts (about 30 minutes)"
 	@echo "make bench-estimate  how far the estimate for iPhones is from published figures (a minute)"
-	@echo "make bench-search    drawing in a latency window, and the predictor of accuracies (4 minutes)"
+	@echo "make bench-search    drawing in a latency window, candidates a second, the predictor of accuracies (6 minutes)"
+	@echo "make bench-methods   evaluations that each method of search needs, 20 seeds (40 minutes)"
 	@echo "make check-mac       whether the requirements can be installed on a Mac (a minute, installs nothing)"
 	@echo "make check-swift     build and test the phone's part, with a Swift of its own (fetches 550 MB once)"
 
@@ -63,6 +64,9 @@ bench-search: .venv/.made
 	OMP_NUM_THREADS=1 $(BIN)/python bench/window.py
 	OMP_NUM_THREADS=1 $(BIN)/python bench/candidates.py
 	OMP_NUM_THREADS=1 $(BIN)/python bench/predictor.py --seeds 3
+
+bench-methods: .venv/.made
+	OMP_NUM_THREADS=1 $(BIN)/python bench/methods.py
 
 check-mac: .venv/.made
 	$(BIN)/python bench/check_mac.py

@@ -23,15 +23,22 @@ def _config(*overrides):
     return parse_config("space: tiny\ndata: {source: digits}", overrides)
 
 
-def _talking_body():
+def _talking_body(dies_once=False):
     """Functions inside a function travel by value: a test module is on nobody's path."""
 
     def body(config, out):
         import json
+        import os
+        import signal
 
         from training.processes import processes
 
         with processes(config.precision) as us:
+            us.barrier()
+            mark = out / "killed"
+            if dies_once and us.rank == 1 and not mark.exists():
+                mark.write_text("")
+                os.kill(os.getpid(), signal.SIGKILL)
             said = {"totals": us.totals([us.rank + 1.0, 0.1]), "gather": us.gather(us.rank), "seed": config.seed}
             out.mkdir(parents=True, exist_ok=True)
             (out / f"{us.rank}.json").write_text(json.dumps(said))
@@ -184,30 +191,11 @@ def test_more_than_the_cluster_has(tmp_path):
 
 
 @pytest.mark.slow
-def test_ray(tmp_path, ray_cluster):
-    launch(_config("seed=5", "processes.launcher=ray", *TWO), tmp_path, _talking_body())
-    _check_talk(tmp_path)
-
-
-@pytest.mark.slow
 def test_ray_starts_again_after_a_lost_worker(tmp_path, ray_cluster):
-    def body(config, out):
-        import os
-        import signal
-
-        from training.processes import processes
-
-        with processes(config.precision) as us:
-            us.barrier()
-            mark = out / "killed"
-            if us.rank == 1 and not mark.exists():
-                mark.write_text("")
-                os.kill(os.getpid(), signal.SIGKILL)
-            (out / f"{us.rank}.txt").write_text(str(us.totals([1.0])))
-
-    run_on_ray(_config("processes.restarts=2", *TWO), tmp_path, body)
+    config = _config("seed=5", "processes.launcher=ray", "processes.restarts=2", *TWO)
+    launch(config, tmp_path, _talking_body(dies_once=True))
     assert (tmp_path / "killed").exists()
-    assert [(tmp_path / f"{rank}.txt").read_text() for rank in range(2)] == ["[2.0]"] * 2
+    _check_talk(tmp_path)
 
 
 @pytest.mark.slow
