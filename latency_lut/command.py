@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from supernet import Space, SpecError, load_space
-from supernet.values import show
+from supernet.values import counted, show
 
 from .devices.base import Device
 from .exporting import export, file_of, manifest, target_of_packages
@@ -39,7 +39,7 @@ def plan_command(args: argparse.Namespace) -> None:
     naive = naive_number(spaces)
     networks = len(plan.networks)
     chains = f"{units:,} units of {', '.join(plan.spaces)}, in {len(plan.chains):,} chains; " if units else ""
-    print(f"{chains}{_counted(networks, 'network')}")
+    print(f"{chains}{counted(networks, 'network')}")
     share, named = len(ours.chains) / naive, ", ".join(ours.spaces)
     if ours.chains:
         print(f"{share:.1%} of the {naive:,} chains of a plan for {named} that measures every slot by itself")
@@ -160,13 +160,9 @@ def protocol_of(settings: list[str], usual: Protocol) -> Protocol:
     return Protocol(**fields)
 
 
-def _counted(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'s' * (number != 1)}"
-
-
 def _duration(hours: float) -> str:
     minutes = max(1, round(60 * hours))
-    return f"{hours:.1f} hours" if hours >= 2 else _counted(minutes, "minute")
+    return f"{hours:.1f} hours" if hours >= 2 else counted(minutes, "minute")
 
 
 def _progress(what: str) -> Callable[[int, int, str], None]:

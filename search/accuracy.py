@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import inspect
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -135,9 +136,15 @@ def fingerprint(run: str, space: Space, config: AccuracyConfig) -> dict[str, str
 
     found = {"space": _hash(format_space(space).encode()), "accuracy": format_options(config)}
     if config.function:
-        return found
+        file = inspect.getsourcefile(find_function(config.function))
+        return found | ({"function": _hash(Path(file).read_bytes())} if file else {})
+    settings, _ = read_setting(Path(run))
+    images = [format_options(part) for part in (settings.data, settings.augment, settings.precision)]
     _, checkpoint = read_supernet(Path(run))
-    return found | {"supernet": hashlib.sha256(checkpoint.read_bytes()).hexdigest()}
+    return found | {
+        "supernet": _hash(checkpoint.read_bytes()),
+        "images": _hash("\n".join([*images, str(settings.seed)]).encode()),
+    }
 
 
 def _hash(content: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import json
 import signal
@@ -16,12 +17,13 @@ import numpy as np
 import torch
 
 from supernet import SpecError, save_space
-from supernet.values import printable
+from supernet.values import counted, printable
 from supernet.whole_files import write_whole
 from training.environment import environment
 
 from .accuracy import Task, fingerprint, make_judge
 from .config import SearchConfig
+from .costs import show
 from .driver import Search
 from .feasible import Feasible
 from .finding import findings
@@ -30,7 +32,7 @@ from .methods import make_method
 from .problem import Problem, is_maximised
 from .progress import watching
 from .reading import format_config, load_config
-from .results import Comparison, write_networks, write_results
+from .results import Findings, write_networks, write_results
 from .setting import make_problem
 from .storage import file_url, open_study
 from .workers import Evaluator, Here, OnRay
@@ -42,9 +44,10 @@ def search_command(path: str, overrides: Sequence[str], out: Path) -> int:
     config = load_config(path, overrides)
     problem = make_problem(config)
     Feasible(problem).check(np.random.default_rng(config.seed))
-    _begin_folder(out, config, problem)
+    _make_folder(out)
     with _stopping(), contextlib.ExitStack() as opened:
         search = _open(config, problem, out, opened)
+        _write_setting(out, config, problem)
         print(_about(search, config), flush=True)
         try:
             with watching(search, sys.stderr):
@@ -53,12 +56,17 @@ def search_command(path: str, overrides: Sequence[str], out: Path) -> int:
             write_results(findings(search, config, is_finished=False), out)
             print(f"stopped; what was found until now is in {printable(str(out))}, and the same command goes on")
             return 130
-        write_results(findings(search, config, is_finished=True, comparisons=_compared(search, config, out)), out)
-    print(_summary(search, out))
+        found = findings(search, config, is_finished=True)
+        write_results(found, out)
+        print(_summary(search, found, out), flush=True)
+        if config.measure and found.best is not None:
+            return _compare(search, config, found, out)
     return 0
 
 
 def _open(config: SearchConfig, problem: Problem, out: Path, opened: contextlib.ExitStack) -> Search:
+    """What may be wrong is found out before there is a study."""
+    method = make_method(config, problem, _say_progress)
     directions = ["maximize" if is_maximised(metric) else "minimize" for metric in problem.objectives]
     url = config.storage or file_url(out / "study.db")
     records = opened.enter_context(
@@ -71,7 +79,6 @@ def _open(config: SearchConfig, problem: Problem, out: Path, opened: contextlib.
             asked_by=f"{config.method.kind_name()}, seed {config.seed}",
         )
     )
-    method = make_method(config, problem, _say_progress)
     evaluator: Evaluator[Task] = opened.enter_context(_workers(config))
     if config.accuracy.halving:
         evaluator = Halving(evaluator, config.accuracy.halving)
@@ -102,14 +109,34 @@ def _workers(config: SearchConfig) -> Any:
     return Here(make())
 
 
-def _begin_folder(out: Path, config: SearchConfig, problem: Problem) -> None:
+def _make_folder(out: Path) -> None:
+    """What lies there must be of a search, as this one would write over it."""
     if out.exists() and not out.is_dir():
         raise SpecError("--out", f"{printable(str(out))} is a file; a search is a folder")
-    try:
+    with _writing(out):
         out.mkdir(parents=True, exist_ok=True)
+        others = [path for path in out.iterdir() if not path.name.startswith((".", "study.db"))]
+    if not others:
+        return
+    try:
+        load_config(out / "config.yaml")
+    except SpecError:
+        raise SpecError(
+            "--out", f"{printable(str(out))} holds something else than a search; name a folder that is not there yet"
+        ) from None
+
+
+def _write_setting(out: Path, config: SearchConfig, problem: Problem) -> None:
+    with _writing(out):
+        write_whole(out / "config.yaml", format_config(config))  # the first: it says what the folder is
         save_space(problem.space, out / "space.yaml")
-        write_whole(out / "config.yaml", format_config(config))
         write_whole(out / "environment.json", json.dumps(environment(), indent=1) + "\n")
+
+
+@contextlib.contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise SpecError("--out", f"{printable(str(out))} can't be written: {error.strerror}") from None
 
@@ -128,25 +155,38 @@ def _size(number: int) -> str:
     return f"{number:,}" if number < 10**7 else f"10^{len(str(number)) - 1}"
 
 
-def _summary(search: Search, out: Path) -> str:
-    best, front = search.trail.best(), int(search.trail.front().sum())
-    lines = [f"{len(search.trail):,} networks evaluated, {front:,} on the front, in {printable(str(out))}"]
-    if best is None:
-        lines.append("none keeps all constraints")
+def _summary(search: Search, found: Findings, out: Path) -> str:
+    number, front, known = len(search.trail), int(search.trail.front().sum()), len(search.records.known())
+    lines = [f"{counted(number, 'network')} evaluated, {front:,} on the front, in {printable(str(out))}"]
+    if number < search.evaluations:
+        lines.append(f"the method has no further networks than these, of {search.evaluations:,} evaluations")
+    if known > number:
+        others = counted(known - number, "other evaluation")
+        lines.append(f"{others} of the study, for another method, seed or number of evaluations, not shown")
+    if found.best is None:
+        lines.append(found.best_reason)
     else:
-        lines.append(f"best: {search.problem.in_words(search.trail.columns, best)}")
+        lines.append(f"best: {search.problem.in_words(search.trail.columns, found.best)}")
         lines.append(f"      {printable(str(out / 'best.yaml'))}; look at {printable(str(out / 'report.html'))}")
     return "\n".join(lines)
 
 
-def _compared(search: Search, config: SearchConfig, out: Path) -> tuple[Comparison, ...]:
-    best = search.trail.best()
-    if best is None or not config.measure:
-        return ()
+def _compare(search: Search, config: SearchConfig, found: Findings, out: Path) -> int:
+    """The best network is measured. What was found is written already, whatever happens here."""
     from .measured import measured_best
 
-    with torch.random.fork_rng(devices=[]):
-        return (measured_best(search, config.measure, best, out),)
+    assert found.best is not None
+    print(f"measuring the best network on {config.measure} ...", flush=True)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            one = measured_best(search, config.measure, found.best, out)
+    except KeyboardInterrupt:
+        print("stopped; the best network was not measured, and the same command does it")
+        return 130
+    write_results(dataclasses.replace(found, comparisons=(one,)), out)
+    off = one.predicted / one.measured - 1
+    print(f"measured {show(one.metric, one.measured)}, predicted {show(one.metric, one.predicted)} ({off:+.1%})")
+    return 0
 
 
 @contextlib.contextmanager

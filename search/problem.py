@@ -5,6 +5,7 @@ A constraint is a sentence such as `latency iphone13 <= 1.0 ms` or `params <= 7 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -58,7 +59,10 @@ def parse_constraint(text: str) -> Constraint:
         number = float(found["number"])
     except ValueError:
         raise SpecError("", f"{show(text)}: {show(found['number'])} is no number") from None
-    return Constraint(metric, number * _FACTORS[unit], found["sign"] in ("<=", "<"))
+    limit = number * _FACTORS[unit]
+    if not math.isfinite(limit) or (metric == ACCURACY and not 0 <= limit <= 100):
+        raise SpecError("", f"{show(text)}: {show(found['number'])} is no limit that {metric} can have")
+    return Constraint(metric, limit, found["sign"] in ("<=", "<"))
 
 
 class Problem:
@@ -87,6 +91,10 @@ class Problem:
 
     def _check(self, metric: str, path: str) -> None:
         known = (ACCURACY, *self.metrics)
+        if metric not in known and metric.startswith(LATENCY):
+            names = [one.removeprefix(LATENCY) for one in known if one.startswith(LATENCY)]
+            name = metric.removeprefix(LATENCY)
+            raise SpecError(path, f"none of `tables` has the name {show(name)}, {did_you_mean(name, names)}")
         if metric not in known:
             raise SpecError(path, f"the metric {show(metric)} is not known, {did_you_mean(metric, known)}")
 

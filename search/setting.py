@@ -65,7 +65,10 @@ def _tables(config: SearchConfig) -> dict[str, LatencyTable]:
             raise SpecError(f"tables[{index}].name", f"{show(one.name)} is no name of a device")
         if one.name in found:
             raise SpecError(f"tables[{index}].name", f"{show(one.name)} is there twice")
-        found[one.name] = LatencyTable(one.file, one.device or None)
+        try:
+            found[one.name] = LatencyTable(one.file, one.device or None)
+        except SpecError as error:
+            raise error.under(f"tables[{index}]") from None
     return found
 
 

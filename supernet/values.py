@@ -147,8 +147,15 @@ def first_line(error: BaseException) -> str:
     return "".join(letter for letter in lines[0] if letter.isprintable())[:200] if lines else type(error).__name__
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 network`, `2,000 networks`."""
+    return f"{number:,} {thing}{'s' * (number != 1)}"
+
+
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """The end of an error about an unknown name: the nearest known one, or all of them."""
     names = sorted(known)
     near = difflib.get_close_matches(str(name)[:100], names, n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else "known are " + ", ".join(names)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return "known are " + ", ".join(names) if names else "there are none"

@@ -138,6 +138,8 @@ def test_constraints_are_read(text, expected):
     [
         ("params 7e6", "is not of the form"),
         ("params == 7e6", "is not of the form"),
+        ("params <= 1e400", "'1e400' is no limit that params can have"),
+        ("accuracy >= 101 %", "'101' is no limit that accuracy can have"),
         ("params <= many", "is not of the form"),
         ("params <= 1e5e5", "'1e5e5' is no number"),
         ("params <= 7 ms", "the unit 'ms' is not one of k, K, M, G, B"),
@@ -154,7 +156,7 @@ def test_a_problem_knows_its_metrics():
     costs = Costs(SPACES["last"])
     with pytest.raises(SpecError, match=r"objectives\[1\]: the metric 'parms' is not known, did you mean 'params'\?"):
         Problem(costs, ["accuracy", "parms"])
-    with pytest.raises(SpecError, match=r"constraints\[0\]: the metric 'latency phone' is not known"):
+    with pytest.raises(SpecError, match=r"constraints\[0\]: none of `tables` has the name 'phone', there are"):
         Problem(costs, constraints=[Constraint("latency phone", 1, True)])
     with pytest.raises(SpecError, match="efficiency: 'latency phone' is not known"):
         Problem(costs, efficiency=Efficiency({"latency phone": 1.0}, {"latency phone": -1.0}))

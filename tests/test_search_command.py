@@ -195,7 +195,7 @@ def table(tmp_path_factory):
     return path
 
 
-def test_with_a_table_of_this_computer(config, table, tmp_path):
+def test_with_a_table_of_this_computer(config, table, tmp_path, capsys, monkeypatch):
     """Latency as objective and limit, the efficiency score, and the best one measured in the end."""
     out = tmp_path / "run"
     probe = main(config, "--out", tmp_path / "probe", *tables(table), "--set", "constraints=['latency host <= 0.0001']")
@@ -213,7 +213,19 @@ def test_with_a_table_of_this_computer(config, table, tmp_path):
         assert low <= ms <= high
         assert float(row["efficiency"]) == pytest.approx(100 / ms * (int(row["params"]) / 3e6) ** -0.5)
     assert "predicted" in (out / "report.html").read_text().lower()
+    said = capsys.readouterr().out.splitlines()
+    assert said[-2] == "measuring the best network on host ..."
+    assert said[-1].startswith("measured ")
     assert (out / "measured" / "measured.sqlite").exists()
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("search.measured.measured_best", interrupted)
+    capsys.readouterr()
+    assert main(config, "--out", tmp_path / "other", *setting) == 130
+    assert "stopped; the best network was not measured" in capsys.readouterr().out
+    assert {"report.html", "front.svg", "best.yaml"} <= {path.name for path in (tmp_path / "other").iterdir()}
 
 
 def tables(path):
@@ -227,7 +239,7 @@ def tables(path):
         (["method.populaton=3"], "there is no field 'populaton' in method, did you mean 'population'?"),
         (["method.population=2"], "method.population: 2 is not a number from 4"),
         (["objectives=[params]"], "objectives: accuracy must be among them"),
-        (["objectives=[accuracy, latency phone]"], "objectives[1]: the metric 'latency phone' is not known"),
+        (["objectives=[accuracy, latency phone]"], "objectives[1]: none of `tables` has the name 'phone'"),
         (["constraints=[params = 3]"], "constraints[0]: 'params = 3' is not of the form"),
         (
             ["constraints=[params <= 100]"],
@@ -260,6 +272,41 @@ def test_evaluations_of_something_else_are_not_mixed(config, tmp_path, capsys):
     assert main(config, "--out", tmp_path / "run", "--set", "evaluations=4") == 0
     assert main(config, "--out", tmp_path / "run", "--set", "space=iformer_small", "--set", "constraints=[]") == 2
     assert "is of another problem" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["space: tiny\ndata: {source: digits}", "", None])
+def test_a_folder_of_something_else_is_left_alone(content, config, tmp_path, capsys):
+    out = tmp_path / "run"
+    (out / "checkpoints").mkdir(parents=True)
+    if content is not None:
+        (out / "config.yaml").write_text(content)
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    assert main(config, "--out", out) == 2
+    assert "holds something else than a search; name a folder that is not there yet" in capsys.readouterr().err
+    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
+
+
+def test_what_was_wrong_at_first_is_in_nobodys_way(config, tmp_path, capsys):
+    """Nothing was evaluated, so the study is free for other objectives."""
+    out, shorter = tmp_path / "run", ("--set", "evaluations=8")
+    assert main(config, "--out", out, "--set", "method={kind: optuna, sampler: CmaEsSampler}", *shorter) == 2
+    assert main(config, "--out", out, "--set", "accuracy.function=tests.made_up_accuracy:wrong", *shorter) == 2
+    single = ("--set", "method={kind: optuna, sampler: CmaEsSampler}", "--set", "objectives=[accuracy]")
+    assert main(config, "--out", out, *single, *shorter) == 0
+    kept = (out / "config.yaml").read_text()
+    capsys.readouterr()
+    assert main(config, "--out", out, *shorter) == 2
+    assert "is of another problem: objectives is" in capsys.readouterr().err
+    assert (out / "config.yaml").read_text() == kept
+
+
+def test_a_method_that_runs_out_says_so(config, tmp_path, capsys):
+    few = ("--set", "constraints=[params <= 3.95 k]", "--set", "method={kind: random}")
+    assert main(config, "--out", tmp_path / "run", *few) == 0
+    assert "1 network evaluated, 1 on the front" in (said := capsys.readouterr().out)
+    assert "the method has no further networks than these, of 40 evaluations" in said
+    assert main(config, "--out", tmp_path / "run", "--set", "evaluations=8", "--set", "constraints=[]") == 0
+    assert "other evaluation of the study" in capsys.readouterr().out
 
 
 def test_the_script_does_not_hide_the_package():

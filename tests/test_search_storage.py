@@ -159,9 +159,13 @@ def test_shared(url):
     ],
 )
 def test_another_problem(change, said, url):
-    _open(url).close()
     options = {"directions": ["maximize", "minimize"], "metric_names": ["accuracy", "params"]}
     options |= {"problem": {"space": "tiny", "images": 500}} | change
+    open_study(url, "search", **options).close()  # where nothing was evaluated, there is no problem yet
+    with _open(url) as records:
+        code = _codes(1)
+        assert records.claim(code) == [0]
+        records.add(code[0], 71.5, (71.5, 3.0))
     with pytest.raises(SpecError, match=rf"^storage: the study 'search' in sqlite.* is of another problem: {said}"):
         open_study(url, "search", **options)
     _open(url).close()

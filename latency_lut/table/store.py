@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from supernet.values import SpecError, UserError, did_you_mean, first_line, printable, show
+from supernet.values import SpecError, UserError, first_line, printable, show
 
 from ..devices.base import Facts
 from ..items import Item
@@ -164,8 +164,7 @@ class Store:
         names = {str(one) for one in known}
         listed = "; ".join(f"{one.id}: {one if len(names) == len(known) else one.with_protocol}" for one in known)
         if not found:
-            near = did_you_mean(wanted, {word for one in known for word in str(one).replace(",", "").split()})
-            raise SpecError("device", f"{printable(str(wanted))!r} is none of the table's{near}. It has {listed}")
+            raise SpecError("device", f"{printable(str(wanted))!r} is none of the table's. It has {listed}")
         which = "which device? " if wanted is None else f"{printable(wanted)!r} can be several: "
         raise SpecError("device", f"{which}{listed}")
 

@@ -20,13 +20,13 @@ from .evolution import Evolution
 from .guided import Guided
 from .importance import Importance
 from .random_draws import RandomDraws
-from .sampling import Sampling
+from .sampling import TRIES, Sampling
 from .slimming import Slimming
 
 GENERATION = 1024
 """Children of a generation, at least, where candidates cost microseconds."""
-SLOW = 500
-"""Candidates between two batches, at most, for a sampler that takes milliseconds for each."""
+SLOW, HASTY = 100, 2
+"""Candidates between two batches, at most, and proposals for each, for a sampler that takes milliseconds."""
 
 
 def make_method(config: SearchConfig, problem: Problem, progress: Progress | None = None) -> Method:
@@ -39,11 +39,15 @@ def make_method(config: SearchConfig, problem: Problem, progress: Progress | Non
         return _plain(method, problem, config.seed, config.evaluations, learn)
     if isinstance(method, EvolutionConfig):
         method = msgspec.structs.replace(method, children=max(method.children, GENERATION))
-    looks = min(predictor.candidates, SLOW) if isinstance(method, OptunaConfig) else predictor.candidates
-    return Guided(problem, config.seed, predictor, lambda seed: _plain(method, problem, seed, looks, learn))
+    if isinstance(method, OptunaConfig):
+        predictor = msgspec.structs.replace(predictor, candidates=min(predictor.candidates, SLOW))
+    looks = predictor.candidates
+    return Guided(problem, config.seed, predictor, lambda seed: _plain(method, problem, seed, looks, learn, HASTY))
 
 
-def _plain(method: MethodConfig, problem: Problem, seed: int, evaluations: int, learn: Learn | None) -> Method:
+def _plain(
+    method: MethodConfig, problem: Problem, seed: int, evaluations: int, learn: Learn | None, tries: int = TRIES
+) -> Method:
     match method:
         case RandomConfig():
             return RandomDraws(problem, seed)
@@ -52,7 +56,7 @@ def _plain(method: MethodConfig, problem: Problem, seed: int, evaluations: int, 
         case SlimmingConfig():
             return Slimming(problem, seed, method, evaluations)
         case OptunaConfig():
-            return Sampling(problem, seed, method)
+            return Sampling(problem, seed, method, tries)
         case ImportanceConfig():
             assert learn is not None
             return Importance(problem, seed, method, learn)

@@ -13,8 +13,8 @@ from ..feasible import Feasible
 from ..fronts import select
 from ..problem import Problem
 
-BATCH = 16
-"""Networks asked for at once."""
+BATCH, SHARE = 16, 1 / 16
+"""Networks asked for at once: so many, or this share of those that were evaluated, if that is more."""
 LOOKED_AROUND = 64
 """Networks, the best first, around which it looks before it draws at random."""
 
@@ -33,7 +33,7 @@ class Polishing:
 
     def ask(self, most: int) -> Array:
         """New networks around those that were evaluated; random ones where there are none left."""
-        most, known = min(most, BATCH), set(keys(self.codes))
+        most, known = min(most, max(BATCH, int(SHARE * len(self.codes)))), set(keys(self.codes))
         columns = self.problem.columns(self.codes, self.accuracy)
         excess = self.problem.excess(columns)
         ranked = select(self.problem.losses(columns), excess, LOOKED_AROUND)

@@ -29,8 +29,9 @@ _OTHERS = ("BaseSampler", "BaseGASampler", "BruteForceSampler", "GridSampler", "
 
 
 class Sampling(Method):
-    def __init__(self, problem: Problem, seed: int, config: OptunaConfig) -> None:
+    def __init__(self, problem: Problem, seed: int, config: OptunaConfig, tries: int = TRIES) -> None:
         super().__init__(problem, seed)
+        self.tries = tries
         self.config = config
         self.codes = problem.codes
         self.feasible = Feasible(problem)
@@ -46,7 +47,7 @@ class Sampling(Method):
     def ask(self, most: int) -> Array:
         found: dict[bytes, Array] = {}
         wanted = min(self.config.batch, most)
-        for _ in range(TRIES * wanted):
+        for _ in range(self.tries * wanted):
             if len(found) == wanted:
                 break
             with warnings.catch_warnings():

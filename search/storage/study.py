@@ -15,6 +15,7 @@ from .owner import Owner
 from .records import Records
 
 if TYPE_CHECKING:
+    from optuna import Study
     from optuna.storages import BaseStorage
 
 PROBLEM = "problem"
@@ -66,13 +67,17 @@ def _study(
         "objectives": study.metric_names or metric_names,
         **study.user_attrs.get(PROBLEM, problem),
     }
-    for key in {**theirs, **ours}:
-        if theirs.get(key) != ours.get(key):
-            there, here = show(theirs.get(key)), show(ours.get(key))
-            raise SpecError(
-                "storage",
-                f"the study {show(name)} in {where} is of another problem: {key} is {there} there, {here} here",
-            )
+    differing = [key for key in ("objectives", *theirs, *ours) if theirs.get(key) != ours.get(key)]
+    if differing and _came_to_nothing(study):
+        optuna.delete_study(study_name=name, storage=storage)
+        study = optuna.create_study(storage=storage, study_name=name, directions=wanted)
+    elif differing:
+        there, here = show(theirs.get(differing[0])), show(ours.get(differing[0]))
+        raise SpecError(
+            "storage",
+            f"the study {show(name)} in {where} is of another problem: {differing[0]} is {there} there, {here} here; "
+            "another --out or storage begins a new one",
+        )
     if study.metric_names is None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # these names are said to be experimental
@@ -80,6 +85,14 @@ def _study(
     if PROBLEM not in study.user_attrs:
         study.set_user_attr(PROBLEM, problem)
     return storage.get_study_id_from_name(name)
+
+
+def _came_to_nothing(study: Study) -> bool:
+    """Nothing was evaluated, and nobody is at it."""
+    from optuna.trial import TrialState
+
+    failed = (TrialState.FAIL, TrialState.PRUNED)
+    return all(trial.state in failed for trial in study.get_trials(deepcopy=False))
 
 
 def _short(problem: Mapping[str, Any]) -> str:
