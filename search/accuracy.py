@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 from torch import Tensor
 
 from supernet import NetSpec, Space, SpecError
@@ -134,7 +135,8 @@ def fingerprint(run: str, space: Space, config: AccuracyConfig) -> dict[str, str
     from supernet import format_space
     from supernet.option_files import format_options
 
-    found = {"space": _hash(format_space(space).encode()), "accuracy": format_options(config)}
+    whole = msgspec.structs.replace(config, halving=0)  # what is known on all images is known with halving, too
+    found = {"space": _hash(format_space(space).encode()), "accuracy": format_options(whole)}
     if config.function:
         file = inspect.getsourcefile(find_function(config.function))
         return found | ({"function": _hash(Path(file).read_bytes())} if file else {})

@@ -27,14 +27,14 @@ from .costs import show
 from .driver import Search
 from .feasible import Feasible
 from .finding import findings
-from .halving import Halving
+from .halving import shares
 from .methods import make_method
 from .problem import Problem, is_maximised
 from .progress import watching
 from .reading import format_config, load_config
 from .results import Findings, write_networks, write_results
 from .setting import make_problem
-from .storage import file_url, open_study
+from .storage import Records, file_url, open_study
 from .workers import Evaluator, Here, OnRay
 
 STUDY = "search"
@@ -69,19 +69,16 @@ def _open(config: SearchConfig, problem: Problem, out: Path, opened: contextlib.
     method = make_method(config, problem, _say_progress)
     directions = ["maximize" if is_maximised(metric) else "minimize" for metric in problem.objectives]
     url = config.storage or file_url(out / "study.db")
-    records = opened.enter_context(
-        open_study(
-            url,
-            STUDY,
-            directions,
-            problem.objectives,
-            fingerprint(config.supernet, problem.space, config.accuracy),
-            asked_by=f"{config.method.kind_name()}, seed {config.seed}",
-        )
-    )
+    judged_by = fingerprint(config.supernet, problem.space, config.accuracy)
+    asked_by = f"{config.method.kind_name()}, seed {config.seed}"
+
+    def study(share: float) -> Records:
+        name = STUDY if share == 1 else f"{STUDY} on {share:g} of the images"
+        return opened.enter_context(open_study(url, name, directions, problem.objectives, judged_by, asked_by=asked_by))
+
+    *early, _ = shares(config.accuracy.halving)
+    records = study(1.0)
     evaluator: Evaluator[Task] = opened.enter_context(_workers(config))
-    if config.accuracy.halving:
-        evaluator = Halving(evaluator, config.accuracy.halving)
     search = Search(
         problem,
         method,
@@ -90,6 +87,7 @@ def _open(config: SearchConfig, problem: Problem, out: Path, opened: contextlib.
         config.evaluations,
         images=config.accuracy.images,
         workers=config.workers.number if config.workers.where == "ray" else 1,
+        early=[(share, study(share)) for share in early],
     )
     search.after_batch = lambda one: write_networks(findings(one, config, is_finished=False), out)
     return search
@@ -158,7 +156,7 @@ def _size(number: int) -> str:
 def _summary(search: Search, found: Findings, out: Path) -> str:
     number, front, known = len(search.trail), int(search.trail.front().sum()), len(search.records.known())
     lines = [f"{counted(number, 'network')} evaluated, {front:,} on the front, in {printable(str(out))}"]
-    if number < search.evaluations:
+    if search.done < search.evaluations:
         lines.append(f"the method has no further networks than these, of {search.evaluations:,} evaluations")
     if known > number:
         others = counted(known - number, "other evaluation")

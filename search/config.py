@@ -46,7 +46,7 @@ class AccuracyConfig(Options, frozen=True):
     """Training images for the batch-norm statistics."""
     halving: Annotated[int, Limit(0, 8)] = 0
     """Successive halving: a batch is judged on a share of the images first, 1 / 2 ** halving, and only the better half
-    goes on to twice as many, until all."""
+    goes on to twice as many, until all. Those that were judged on all of them can be on the front."""
     function: str = ""
     """Instead of a supernet: `module:name` of a Python function from a list of specs to a list of accuracies."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +11,7 @@ from supernet import NetSpec
 
 from .accuracy import Task
 from .codes import Array
+from .halving import better_half
 from .methods import Method
 from .problem import Problem
 from .results import Batch
@@ -32,12 +33,15 @@ class Search:
     workers: int = 1
     watch: Callable[[Search], None] = lambda search: None
     after_batch: Callable[[Search], None] = lambda search: None
+    early: Sequence[tuple[float, Records]] = ()
+    """Shares of the images on which all of a batch, then its better half, and so on, are judged first; with successive
+    halving."""
     trail: Trail = field(init=False)
     history: list[Batch] = field(default_factory=list)
     done: int = 0
-    """Networks evaluated so far, those of the batch that is under way included."""
+    """Networks asked for so far that are judged or dropped, those of the batch that is under way included."""
     fresh: int = 0
-    """Of these, evaluated since this start."""
+    """Evaluations since this start, those on a share of the images included."""
     seconds: float = 0.0
     """Of evaluating, shared among the workers."""
 
@@ -49,40 +53,56 @@ class Search:
 
     def run(self) -> None:
         """Interrupted, it leaves what was evaluated until then in `trail`."""
+        asked = 0
         try:
-            while self.evaluations > len(self.trail):
-                self._batch = self.method.ask(self.evaluations - len(self.trail))
+            while asked < self.evaluations:
+                self._batch = self.method.ask(self.evaluations - asked)
                 if not len(self._batch):
                     return
-                accuracy = self._evaluate(self._batch)
+                asked += len(self._batch)
+                accuracy, rows = self._evaluate(self._batch)
                 self.method.tell(self._batch, accuracy)
-                self._keep(self._batch, accuracy)
+                self._keep(self._batch[rows], accuracy[rows])
                 self.after_batch(self)
         except BaseException:
-            rows = sorted(self._partial)
+            rows = np.array(sorted(self._partial), dtype=np.int64)
             self._keep(self._batch[rows], np.array([self._partial[row] for row in rows]))
             raise
 
-    def _evaluate(self, batch: Array) -> Array:
-        known = set(self.records.known())
+    def _evaluate(self, batch: Array) -> tuple[Array, Array]:
+        """The accuracy of each, and which of them were judged on all images: the others were dropped on the way."""
+        accuracy, rows = np.zeros(len(batch)), np.arange(len(batch))
+        for share, records in [*self.early, (1.0, self.records)]:
+            accuracy[rows] = self._judged(batch, rows, share, records)
+            if share < 1:
+                before, rows = rows, better_half(rows, accuracy[rows])
+                self.done += len(before) - len(rows)
+        return accuracy, rows
+
+    def _judged(self, batch: Array, rows: Array, share: float, records: Records) -> Array:
+        known = set(records.known())
         columns = self.problem.columns(batch)
 
-        def task_of(row: int) -> Task:
-            return Task(self.spec(batch[row]))
+        def task_of(index: int) -> Task:
+            return Task(self.spec(batch[rows[index]]), share)
 
-        def values_of(row: int, accuracy: float) -> list[float]:
+        def values_of(index: int, accuracy: float) -> list[float]:
+            row = rows[index]
             one = {metric: values[[row]] for metric, values in columns.items()} | {"accuracy": np.array([accuracy])}
             return [float(one[metric][0]) for metric in self.problem.objectives]
 
-        def progress(row: int, evaluation: Evaluation) -> None:
-            self._partial[row] = evaluation.accuracy
-            self.done += 1
+        def progress(index: int, evaluation: Evaluation) -> None:
+            row = int(rows[index])
             self.fresh += batch[row].tobytes() not in known
             self.seconds += evaluation.seconds / self.workers
+            if share == 1:
+                self._partial[row] = evaluation.accuracy
+                self.done += 1
             self.watch(self)
 
+        images = round(share * self.images)
         return evaluate_shared(
-            self.records, batch, self.evaluator, task_of, values_of, images=self.images, progress=progress
+            records, batch[rows], self.evaluator, task_of, values_of, images=images, progress=progress
         )
 
     def _keep(self, codes: Array, accuracy: Array) -> None:

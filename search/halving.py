@@ -1,48 +1,29 @@
-"""Successive halving: many networks are judged on few images, and only the better ones on more."""
+"""Successive halving: many networks are judged on few images, and only the better ones on more.
+
+What a network is worth on a share of the images is an evaluation like any other, in a study of its own: it is shared
+among processes, known after an interruption, and the same whoever made it.
+"""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import numpy as np
 
-from .accuracy import Task
-from .workers import Evaluator, Result
+from .codes import Array
 
 GROUP = 16
-"""Networks that compete with each other."""
+"""Networks of a batch that compete with each other, in the order in which they were asked for."""
 
 
-@dataclass(frozen=True)
-class Halving:
-    """An evaluator of another one: each group is judged on 1 / 2 ** rungs of the images first; the better half goes on
-    to twice as many, until all. The accuracy of a network is that on the most images it was judged on."""
+def shares(rungs: int) -> list[float]:
+    """Of the images, the smallest first: 1 / 2 ** rungs, and so on, until all."""
+    return [0.5**rung for rung in range(rungs, -1, -1)]
 
-    inner: Evaluator[Task]
-    rungs: int
-    group: int = GROUP
 
-    def evaluate(self, tasks: Iterable[Task]) -> Iterator[Result]:
-        position = 0
-        tasks = iter(tasks)
-        while group := list(itertools.islice(tasks, self.group)):
-            for result in self._compete(group):
-                yield result._replace(position=position + result.position)
-            position += len(group)
-
-    def close(self) -> None:
-        self.inner.close()
-
-    def _compete(self, group: list[Task]) -> list[Result]:
-        """All at once: a group that was interrupted is judged again as a whole."""
-        found: dict[int, Result] = {}
-        running = list(range(len(group)))
-        for rung in range(self.rungs, -1, -1):
-            judged = [Task(group[index].spec, 0.5**rung) for index in running]
-            for result in self.inner.evaluate(judged):
-                index = running[result.position]
-                seconds = result.seconds + (found[index].seconds if index in found else 0.0)
-                found[index] = result._replace(position=index, seconds=seconds)
-            better = sorted(running, key=lambda index: (-found[index].accuracy, index))
-            running = sorted(better[: max(1, len(running) // 2)])
-        return [found[index] for index in range(len(group))]
+def better_half(rows: Array, accuracy: Array, group: int = GROUP) -> Array:
+    """Of each group that is left, at least one. `rows` are places in the batch, and rise; `accuracy` is theirs."""
+    kept = []
+    for number in np.unique(rows // group):
+        mine = np.flatnonzero(rows // group == number)
+        order = np.argsort(-accuracy[mine], kind="stable")
+        kept.append(np.sort(rows[mine[order[: max(1, len(mine) // 2)]]]))
+    return np.concatenate([np.zeros(0, dtype=np.int64), *kept])

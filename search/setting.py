@@ -39,6 +39,8 @@ def make_problem(config: SearchConfig) -> Problem:
 def _space(config: SearchConfig) -> Space:
     if bool(config.supernet) == bool(config.accuracy.function):
         raise SpecError("supernet", "the folder of a trained supernet is needed, or accuracy.function instead of one")
+    if config.accuracy.function and config.accuracy.halving:
+        raise SpecError("accuracy.halving", "a function has no images of which a share could do; leave it at 0")
     if not config.supernet:
         if not config.space:
             raise SpecError("space", "is missing: without a supernet, the name or file of a space is needed")

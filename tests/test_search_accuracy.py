@@ -1,14 +1,18 @@
 """How good networks are said to be: on a trained supernet, and by halving."""
 
+import csv
 import gc
 from pathlib import Path
 
+import numpy as np
+import optuna
 import pytest
 
 from search.accuracy import SupernetJudge, Task, fingerprint
+from search.codes import Codes
+from search.command import search_command
 from search.config import AccuracyConfig
-from search.halving import Halving
-from search.workers import Here
+from search.halving import better_half, shares
 from supernet import SpecError, load_space
 from training.evaluation import evaluate_member
 from training.loop import train
@@ -65,15 +69,49 @@ def test_images_that_nobody_held_out(run):
         (run / "config.yaml").write_text(config)
 
 
-def test_halving():
-    """Of four, two go on to half of the images, and one to all; in two groups, of which the second is not full."""
-    asked = []
+def test_the_better_half():
+    """Of each four; of equal ones the first; a single one stays."""
+    assert shares(2) == [0.25, 0.5, 1.0]
+    assert shares(0) == [1.0]
+    rows = better_half(np.arange(9), np.array([3.0, 1, 4, 2, 5, 5, 5, 5, 0]), group=4)
+    assert rows.tolist() == [0, 2, 4, 5, 8]
+    assert better_half(rows, np.array([3.5, 4, 5, 6, 0]), group=4).tolist() == [2, 5, 8]
 
-    def judge(task):
-        asked.append((task.spec, task.share))
-        return task.spec + task.share
 
-    results = list(Halving(Here(judge), rungs=2, group=4).evaluate([Task(worth) for worth in (3, 1, 4, 2, 9)]))
-    assert asked[:7] == [(3, 0.25), (1, 0.25), (4, 0.25), (2, 0.25), (3, 0.5), (4, 0.5), (4, 1.0)]
-    assert asked[7:] == [(9, 0.25), (9, 0.5), (9, 1.0)]
-    assert [(one.position, one.accuracy) for one in results] == [(0, 3.5), (1, 1.25), (2, 5), (3, 2.25), (4, 10)]
+def test_halving(run, tmp_path, monkeypatch):
+    """The front has networks that were judged on all images only, also when the search was interrupted anywhere."""
+    config = tmp_path / "search.yaml"
+    accuracy = "{calibration_images: 128, halving: 2}"
+    objectives = "objectives: [accuracy, params]\nevaluations: 32\nmethod: {kind: random}\n"
+    config.write_text(f"supernet: {run}\n{objectives}accuracy: {accuracy}\n")
+    assert search_command(str(config), [], tmp_path / "whole") == 0
+    rows = list(csv.DictReader((tmp_path / "whole" / "front.csv").open()))
+    judge, codes = SupernetJudge(str(run), QUICK), Codes(load_space("tiny"))
+    for row in rows:
+        code = np.array(row["code"].split(), dtype=np.int32)
+        assert float(row["accuracy %"]) == judge(Task(codes.spec(code)))
+    url = f"sqlite:///{tmp_path / 'whole' / 'study.db'}"
+    studies = {name: optuna.load_study(study_name=name, storage=url) for name in optuna.get_all_study_names(url)}
+    trials = {name: len(study.trials) for name, study in studies.items()}
+    assert trials == {"search on 0.25 of the images": 32, "search on 0.5 of the images": 16, "search": 8}
+
+    calls, real = [0], SupernetJudge.__call__
+
+    def interrupted(self, task):
+        calls[0] += 1
+        if calls[0] % 9 == 0:
+            raise KeyboardInterrupt
+        return real(self, task)
+
+    monkeypatch.setattr(SupernetJudge, "__call__", interrupted)
+    while search_command(str(config), [], tmp_path / "parts") == 130:
+        assert calls[0] < 100
+    assert calls[0] > 56
+    assert (tmp_path / "parts" / "front.csv").read_text() == (tmp_path / "whole" / "front.csv").read_text()
+
+
+def test_a_function_has_no_images(tmp_path):
+    config = tmp_path / "search.yaml"
+    config.write_text("space: tiny\naccuracy: {function: 'tests.made_up_accuracy:accuracy', halving: 1}\n")
+    with pytest.raises(SpecError, match=r"accuracy\.halving: a function has no images"):
+        search_command(str(config), [], tmp_path / "run")
