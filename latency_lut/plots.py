@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def draw_units(table: LatencyTable, path: Path) -> None:
         axis.legend(fontsize=7, frameon=False, title="map", title_fontsize=7)
     figure.supxlabel("width (channels that come out)", fontsize=10)
     figure.supylabel("ms of one more copy", fontsize=10)
-    figure.suptitle(str(table.collection), fontsize=9, color="#495057")
+    _name(figure, str(table.collection))
     _save(figure, path)
 
 
@@ -46,7 +47,7 @@ def draw_validation(rows: list[dict[str, Any]], device: str, path: Path) -> None
     axis.set(xlim=ends, ylim=ends, xlabel="measured ms", ylabel="predicted ms")
     axis.set_title(f"{len(rows)} whole networks", fontsize=11, loc="left")
     axis.legend(fontsize=8, frameon=False)
-    figure.suptitle(device, fontsize=9, color="#495057")
+    _name(figure, device)
     _save(figure, path)
 
 
@@ -64,7 +65,7 @@ def draw_peers(rows: list[dict[str, Any]], runtime: str, path: Path) -> None:
         axis.annotate(text, at, (5, -3), textcoords="offset points", fontsize=8)
     axis.set(xlabel=f"ms, batch {rows[0]['batch']}")
     axis.margins(x=0.3)
-    figure.suptitle(runtime, fontsize=9, color="#495057")
+    _name(figure, runtime)
     _save(figure, path)
 
 
@@ -83,6 +84,12 @@ def _figure(panels: int) -> tuple[Any, Any]:
     for axis in axes[panels:]:
         axis.remove()
     return figure, axes[:panels]
+
+
+def _name(figure: Any, device: str) -> None:
+    """Above all panels, on as many lines as its words need: 13 characters of this size are an inch."""
+    text = textwrap.fill(device, int(13 * figure.get_figwidth()), break_long_words=False)
+    figure.suptitle(text, fontsize=9, color="#495057")
 
 
 def _save(figure: Any, path: Path) -> None:

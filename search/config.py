@@ -147,7 +147,7 @@ class SearchConfig(Options, frozen=True):
     tables: tuple[TableConfig, ...] = ()
     """Latency tables, one for each device."""
     objectives: tuple[str, ...] = ("accuracy",)
-    """Metrics: accuracy, params, macs, latency NAME, efficiency."""
+    """Metrics: accuracy, params, macs, size, latency NAME, efficiency."""
     constraints: tuple[str, ...] = ()
     """Such as latency iphone13 <= 1.0 ms; every network found keeps all of them."""
     efficiency: EfficiencyConfig | None = None

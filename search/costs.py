@@ -21,6 +21,9 @@ from .exact import CostDistribution
 LATENCY = "latency "
 """Before the name of a device, as in `latency iphone13`."""
 COUNTED = ("params", "macs")
+SIZE = "size"
+"""Megabytes of the weights on disk, at two bytes each, as they are shipped."""
+BYTES = 2
 
 
 class Scale(NamedTuple):
@@ -33,7 +36,12 @@ class Scale(NamedTuple):
 def scale(metric: str) -> Scale:
     if metric.startswith(LATENCY):
         return Scale("ms", 1.0)
-    return {"params": Scale("M", 1e6), "macs": Scale("M", 1e6), "accuracy": Scale("%", 1.0)}.get(metric, Scale("", 1.0))
+    return {
+        "params": Scale("M", 1e6),
+        "macs": Scale("M", 1e6),
+        SIZE: Scale("MB", 1.0),
+        "accuracy": Scale("%", 1.0),
+    }.get(metric, Scale("", 1.0))
 
 
 def show(metric: str, value: float) -> str:

@@ -16,6 +16,7 @@ from latency_lut.measuring import measure
 from latency_lut.table.latencies import Latencies
 from latency_lut.table.store import Store
 from supernet import SpecError
+from supernet.values import counted
 
 from .costs import LATENCY
 from .driver import Search
@@ -42,7 +43,7 @@ def measured_best(search: Search, name: str, best: int, out: Path) -> Comparison
         measured=found.ms,
         predicted_interval=Interval(*table.interval(predicted)),
         measured_interval=Interval(found.low_ms, found.high_ms),
-        how=f"{collection}, {collection.protocol.rounds} rounds",
+        how=f"{collection}, {counted(collection.protocol.rounds, 'round')}",
     )
 
 

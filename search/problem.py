@@ -16,7 +16,7 @@ from supernet import SpecError
 from supernet.values import did_you_mean, show
 
 from .codes import Codes
-from .costs import LATENCY, Costs, Efficiency
+from .costs import BYTES, LATENCY, SIZE, Costs, Efficiency
 from .costs import show as in_words
 
 ACCURACY = "accuracy"
@@ -24,6 +24,7 @@ SCORE = "efficiency"
 """The metrics that are better the larger they are; all others are better the smaller they are."""
 _SENTENCE = re.compile(r"\s*(?P<metric>.+?)\s*(?P<sign><=|>=|<|>|=+)\s*(?P<number>[-+.\deE]+)\s*(?P<unit>\S*)\s*")
 _FACTORS = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "ms": 1.0, "us": 1e-3, "s": 1e3, "%": 1.0}
+_FACTORS |= {"MB": 1.0, "kB": 1e-3, "GB": 1e3}
 
 
 def is_maximised(metric: str) -> bool:
@@ -52,7 +53,7 @@ def parse_constraint(text: str) -> Constraint:
     metric = " ".join(found["metric"].split())
     unit = found["unit"]
     known = ["", "ms", "us", "s"] if metric.startswith(LATENCY) else ["", "k", "K", "M", "G", "B"]
-    known = ["", "%"] if metric == ACCURACY else known
+    known = {ACCURACY: ["", "%"], SIZE: ["", "kB", "MB", "GB"]}.get(metric, known)
     if unit not in known:
         raise SpecError("", f"{show(text)}: the unit {show(unit)} is not one of {', '.join(filter(None, known))}")
     try:
@@ -66,7 +67,8 @@ def parse_constraint(text: str) -> Constraint:
 
 
 class Problem:
-    """Metrics are those of `costs`, `efficiency` where it is defined, and `accuracy`, which must be evaluated."""
+    """Metrics are those of `costs`, `size` where it is asked for, `efficiency` where it is defined, and `accuracy`,
+    which must be evaluated."""
 
     def __init__(
         self,
@@ -79,15 +81,18 @@ class Problem:
         self.codes = Codes(self.space)
         self.objectives, self.constraints = tuple(objectives), tuple(constraints)
         self._last: tuple[np.ndarray, np.ndarray] | None = None
-        self.metrics = (*costs.metrics, *((SCORE,) if efficiency is not None else ()))
+        asked_for = {*self.objectives, *(one.metric for one in constraints)}
+        sizes = (SIZE,) if SIZE in asked_for or (efficiency is not None and SIZE in efficiency.units) else ()
+        self.metrics = (*costs.metrics, *sizes, *((SCORE,) if efficiency is not None else ()))
         for index, metric in enumerate(self.objectives):
             self._check(metric, f"objectives[{index}]")
         for index, constraint in enumerate(self.constraints):
             self._check(constraint.metric, f"constraints[{index}]")
         if efficiency is not None:
             for metric in efficiency.units:
-                if metric not in costs.metrics:
-                    raise SpecError("efficiency", f"{show(metric)} is not known, {did_you_mean(metric, costs.metrics)}")
+                known = (*costs.metrics, SIZE)
+                if metric not in known:
+                    raise SpecError("efficiency", f"{show(metric)} is not known, {did_you_mean(metric, known)}")
 
     def _check(self, metric: str, path: str) -> None:
         known = (ACCURACY, *self.metrics)
@@ -101,6 +106,8 @@ class Problem:
     def columns(self, codes: np.ndarray, accuracy: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """Each metric of each network. Without an accuracy, there is none."""
         found = self.costs.named(self.costs_of(codes))
+        if SIZE in self.metrics:
+            found[SIZE] = BYTES * found["params"] / 1e6
         if self.efficiency is not None:
             found[SCORE] = self.efficiency(found)
         if accuracy is not None:

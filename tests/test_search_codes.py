@@ -123,6 +123,7 @@ def test_costs_are_the_counts():
         ("latency iphone13 <= 1.0 ms", Constraint("latency iphone13", 1.0, True)),
         ("latency  my phone < 900 us", Constraint("latency my phone", 0.9, True)),
         ("accuracy >= 70 %", Constraint("accuracy", 70.0, False)),
+        ("size <= 500 kB", Constraint("size", 0.5, True)),
         ("efficiency >= 100", Constraint("efficiency", 100.0, False)),
     ],
 )
@@ -160,6 +161,17 @@ def test_a_problem_knows_its_metrics():
         Problem(costs, constraints=[Constraint("latency phone", 1, True)])
     with pytest.raises(SpecError, match="efficiency: 'latency phone' is not known"):
         Problem(costs, efficiency=Efficiency({"latency phone": 1.0}, {"latency phone": -1.0}))
+
+
+def test_size_on_disk():
+    costs = Costs(SPACES["last"])
+    ours = Problem(costs, ["accuracy", "size"], [parse_constraint("size <= 10 kB")])
+    codes = ours.codes.draw(np.random.default_rng(0), 10)
+    columns = ours.columns(codes)
+    assert columns["size"] * 1e6 == pytest.approx(2 * columns["params"])
+    assert ((ours.excess(columns) == 0) == (columns["params"] <= 5000)).all()
+    assert show("size", 7.4) == "7.4 MB"
+    assert "size" not in Problem(costs).columns(codes)
 
 
 def test_losses_and_excess():

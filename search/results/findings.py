@@ -69,7 +69,7 @@ class Batch:
 
     evaluations: int
     seconds: float
-    """Since the search began, pauses left out."""
+    """Of evaluating, since the search began."""
     hypervolume: float | None = None
     best_feasible: float | None = None
     """The best accuracy within the constraints so far; None before there is one."""

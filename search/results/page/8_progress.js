@@ -102,5 +102,5 @@ function progressWords() {
   const rate = last.seconds > 0 ? last.evaluations / last.seconds : null;
   const speed = rate === null ? "" : rate >= 1 ? `, ${fixed(rate, 1)} a second` : `, ${fixed(rate * 60, 1)} a minute`;
   const evaluations = `${last.evaluations.toLocaleString("en-US")} evaluation${last.evaluations === 1 ? "" : "s"}`;
-  return `${evaluations} in ${steps.length} batch${steps.length === 1 ? "" : "es"} and ${clock(last.seconds)}${speed}.`;
+  return `${evaluations} in ${steps.length} batch${steps.length === 1 ? "" : "es"} and ${clock(last.seconds)} of evaluating${speed}.`;
 }
