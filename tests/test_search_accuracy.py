@@ -57,6 +57,21 @@ def test_what_accuracies_depend_on(run):
     assert ours == fingerprint(str(run), space, QUICK)
     assert ours != fingerprint(str(run), space, AccuracyConfig(calibration_images=256))
     assert ours != fingerprint(str(run), space.restricted(("width",)), QUICK)
+    assert ours == fingerprint(str(run), space, AccuracyConfig(calibration_images=128, halving=2))
+    config = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(config.replace("held_out: 200", "held_out: 300"))
+    assert ours != fingerprint(str(run), space, QUICK), "other images"
+    (run / "config.yaml").write_text(config)
+
+
+def test_a_function_that_was_changed_is_another_one(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    module, config = tmp_path / "my_accuracy.py", AccuracyConfig(function="my_accuracy:worth")
+    module.write_text("def worth(specs):\n    return [1.0 for _ in specs]\n")
+    before = fingerprint("", load_space("tiny"), config)
+    assert fingerprint("", load_space("tiny"), config) == before
+    module.write_text("def worth(specs):\n    return [2.0 for _ in specs]\n")
+    assert fingerprint("", load_space("tiny"), config) != before
 
 
 def test_images_that_nobody_held_out(run):
