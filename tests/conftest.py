@@ -1,4 +1,5 @@
 import signal
+from collections import Counter
 
 import pytest
 import torch
@@ -9,6 +10,12 @@ def pytest_configure(config):
     # A shell that starts the tests in the background has Ctrl-C ignored, by them and all that they start.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first: processes take file by file, and none shall wait for another in the end."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(autouse=True)
