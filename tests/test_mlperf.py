@@ -178,7 +178,7 @@ def test_damaged_reports_are_read_or_refused_in_one_line(tmp_path, make):
 
 
 def test_reports_become_rows(tmp_path):
-    """Several of a network are several rounds of it, of which the fastest counts; the same one again changes nothing."""
+    """Several of a network are rounds of it, of which the fastest counts; the same one again changes nothing."""
     first, second = network(load_spec("iformer_t")), network(load_spec("iformer_s"))
     slower = newer_report()
     slower["deviceResults"]["predict"]["samples"] = [0.0013] * 50
