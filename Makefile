@@ -33,7 +33,7 @@ setup: .venv/.made
 
 # Two processes with a thread each: most tests are too small for more.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 quick: .venv/.made
 	$(BIN)/python -m pytest -m "not slow"
