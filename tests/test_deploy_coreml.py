@@ -48,7 +48,8 @@ def test_parts(name, tmp_path):
 @pytest.mark.parametrize("name", part_names()[::3])
 def test_single_precision(name, tmp_path):
     module, shape = parts()[name]
-    export_and_verify(module, shape, tmp_path / "part.mlpackage", SINGLE, precision="fp32")
+    report = export_and_verify(module, shape, tmp_path / "part.mlpackage", SINGLE, precision="fp32")
+    assert report.shape_out == module(torch.zeros(shape)).shape
 
 
 @pytest.mark.parametrize(("name", "target"), ON_OTHER_SYSTEMS)

@@ -50,9 +50,14 @@ class JobWorld(World):
         return measure_on_iphone(self.job_dir, **(options | keywords))
 
     def fails(self, words, **keywords):
+        said = self.failure(**keywords)
+        assert words in said
+        return said
+
+    def failure(self, **keywords):
+        """What is said, in one line."""
         with pytest.raises(PhoneError) as caught:
             self.measure(**keywords)
-        assert words in str(caught.value)
         assert "\n" not in str(caught.value)
         return str(caught.value)
 
@@ -166,7 +171,7 @@ def test_locked_phone_is_waited_for(world):
 
 def test_hot_phone_waits_and_says_so(world):
     world.set(devices=[device()], script={"always_warm": True})
-    world.fails("the app stopped: thermal fair for 30 minutes; run this again when the phone is cool")
+    assert "the app stopped: thermal fair for 30 minutes; run this again when the phone is cool" in world.failure()
 
 
 def test_low_power_mode_stops(world):
@@ -177,7 +182,7 @@ def test_low_power_mode_stops(world):
 
 def test_what_the_app_itself_finds_wrong(world):
     world.set(devices=[device()], app_errors=["results.jsonl was begun on iPhone14,5 with iOS 17.7, this is another"])
-    world.fails("the app says: results.jsonl was begun on iPhone14,5 with iOS 17.7, this is another")
+    assert "the app says: results.jsonl was begun on iPhone14,5 with iOS 17.7, this is another" in world.failure()
 
 
 def test_a_hung_app_is_ended_and_started_again(world, monkeypatch):
@@ -228,7 +233,7 @@ def test_a_hung_app_is_ended_and_started_again(world, monkeypatch):
 )
 def test_phones_that_will_not_do(world, devices, words):
     world.set(devices=devices)
-    world.fails(words)
+    assert words in world.failure()
 
 
 def test_the_phone_that_is_meant(world):
@@ -324,7 +329,7 @@ def test_failures_in_plain_words(said, words):
 def test_failures_of_each_step(world, command):
     for said, words in FAILURES[command][:1]:
         world.set(devices=[device()], **{command: [said] * 100})
-        world.fails(words)
+        assert words in world.failure()
 
 
 def test_unknown_failures_show_what_was_said(world):
@@ -338,12 +343,12 @@ def test_unknown_failures_show_what_was_said(world):
 
 def test_without_xcode(world, monkeypatch):
     monkeypatch.setenv("PATH", str(world.folder))
-    world.fails("xcrun is not on this computer: a phone is measured from a Mac with Xcode 16 or newer")
+    assert "xcrun is not on this computer: a phone is measured from a Mac with Xcode 16 or newer" in world.failure()
 
 
 def test_old_xcode(world):
     world.set(devices=[device()], xcode="15.4")
-    world.fails("Xcode 15 is too old: Xcode 16 or newer is needed")
+    assert "Xcode 15 is too old: Xcode 16 or newer is needed" in world.failure()
 
 
 def test_what_the_user_wrote(world):
