@@ -152,7 +152,7 @@ def judged(run: str, space: Space, codes: Array) -> Array:
     for done, code in enumerate(codes):
         name = " ".join(map(str, code.tolist()))
         if name not in known:
-            known[name] = judge(Task(space.decode(code.tolist())))
+            (known[name],) = judge([Task(space.decode(code.tolist()))])
         if done % 100 == 99:
             write_whole(kept, json.dumps(known))
             print(f"{done + 1:,} of {len(codes):,} judged in {time.monotonic() - began:.0f} s", file=sys.stderr)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from supernet import NetSpec, Space, SpecError
 from supernet.options import Size
-from supernet.values import first_line, printable, show
+from supernet.values import counted, first_line, printable, show
 from training.data import open_data
 from training.evaluation import evaluate_member
 from training.precision import set_up
@@ -36,8 +36,8 @@ class Task(NamedTuple):
     share: float = 1.0
 
 
-Judge = Callable[[Task], float]
-"""The accuracy in percent; the same for the same task, whoever asks."""
+Judge = Callable[[list[Task]], Sequence[float]]
+"""Accuracies in percent; the same for the same task, whoever asks."""
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -65,7 +65,10 @@ class SupernetJudge:
         if config.images:
             self.images = min(self.images, config.images)
 
-    def __call__(self, task: Task) -> float:
+    def __call__(self, tasks: list[Task]) -> list[float]:
+        return [self._judge(task) for task in tasks]
+
+    def _judge(self, task: Task) -> float:
         images = max(1, math.ceil(task.share * self.images))
         scores = evaluate_member(
             self.net,
@@ -101,13 +104,15 @@ class FunctionJudge:
     def __init__(self, where: str) -> None:
         self.function = find_function(where)
 
-    def __call__(self, task: Task) -> float:
-        found = self.function([task.spec])
+    def __call__(self, tasks: list[Task]) -> list[float]:
+        found = self.function([task.spec for task in tasks])
         try:
-            (accuracy,) = found
-            return float(accuracy)
+            accuracies = [float(accuracy) for accuracy in found]
         except (TypeError, ValueError):
-            raise SpecError("accuracy.function", f"it gave {show(found)} for one spec, not one number") from None
+            accuracies = []
+        if len(accuracies) != len(tasks):
+            raise SpecError("accuracy.function", f"it gave {show(found)} for {counted(len(tasks), 'spec')}")
+        return accuracies
 
 
 def find_function(where: str) -> Callable[[list[NetSpec]], Sequence[float]]:
@@ -135,7 +140,8 @@ def fingerprint(run: str, space: Space, config: AccuracyConfig) -> dict[str, str
     from supernet import format_space
     from supernet.option_files import format_options
 
-    whole = msgspec.structs.replace(config, halving=0)  # what is known on all images is known with halving, too
+    # What is known on all images is known with halving, too, and in groups of any size.
+    whole = msgspec.structs.replace(config, halving=0, at_once=1)
     found = {"space": _hash(format_space(space).encode()), "accuracy": format_options(whole)}
     if config.function:
         file = inspect.getsourcefile(find_function(config.function))

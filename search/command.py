@@ -59,9 +59,7 @@ def search_command(path: str, overrides: Sequence[str], out: Path) -> int:
         found = findings(search, config, is_finished=True)
         write_results(found, out)
         print(_summary(search, found, out), flush=True)
-        if config.measure and found.best is not None:
-            return _compare(search, config, found, out)
-    return 0
+    return _compare(problem, config, found, out)
 
 
 def _open(config: SearchConfig, problem: Problem, out: Path, opened: contextlib.ExitStack) -> Search:
@@ -103,8 +101,8 @@ def _workers(config: SearchConfig) -> Any:
     one = config.workers
     make = functools.partial(make_judge, config.supernet, config.accuracy)
     if one.where == "ray":
-        return OnRay(make, one.number, one.cpus, one.gpus, one.address)
-    return Here(make())
+        return OnRay(make, one.number, one.cpus, one.gpus, one.address, config.accuracy.at_once)
+    return Here(make(), config.accuracy.at_once)
 
 
 def _make_folder(out: Path) -> None:
@@ -154,30 +152,34 @@ def _size(number: int) -> str:
 
 
 def _summary(search: Search, found: Findings, out: Path) -> str:
-    number, front, known = len(search.trail), int(search.trail.front().sum()), len(search.records.known())
-    lines = [f"{counted(number, 'network')} evaluated, {front:,} on the front, in {printable(str(out))}"]
+    number, known = len(found.rows), len(search.records.known())
+    lines = [f"{counted(number, 'network')} evaluated, {len(found.front()):,} on the front, in {printable(str(out))}"]
     if search.done < search.evaluations:
         lines.append(f"the method has no further networks than these, of {search.evaluations:,} evaluations")
     if known > number:
         others = counted(known - number, "other evaluation")
-        lines.append(f"{others} of the study, for another method, seed or number of evaluations, not shown")
-    if found.best is None:
+        lines.append(f"{others} of the study, for another method or seed: --set whole_study=true shows them, too")
+    best = found.best_row()
+    if best is None:
         lines.append(found.best_reason)
     else:
-        lines.append(f"best: {search.problem.in_words(search.trail.columns, found.best)}")
+        words = (f"{metric} {show(metric, best.value(metric))}" for metric in found.all_metrics)
+        lines.append(f"best: {', '.join(words)}")
         lines.append(f"      {printable(str(out / 'best.yaml'))}; look at {printable(str(out / 'report.html'))}")
     return "\n".join(lines)
 
 
-def _compare(search: Search, config: SearchConfig, found: Findings, out: Path) -> int:
+def _compare(problem: Problem, config: SearchConfig, found: Findings, out: Path) -> int:
     """The best network is measured. What was found is written already, whatever happens here."""
     from .measured import measured_best
 
-    assert found.best is not None
+    best = found.best_row()
+    if not config.measure or best is None:
+        return 0
     print(f"measuring the best network on {config.measure} ...", flush=True)
     try:
         with torch.random.fork_rng(devices=[]):
-            one = measured_best(search, config.measure, found.best, out)
+            one = measured_best(problem, config.measure, best, out)
     except KeyboardInterrupt:
         print("stopped; the best network was not measured, and the same command does it")
         return 130

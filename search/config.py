@@ -49,6 +49,8 @@ class AccuracyConfig(Options, frozen=True):
     goes on to twice as many, until all. Those that were judged on all of them can be on the front."""
     function: str = ""
     """Instead of a supernet: `module:name` of a Python function from a list of specs to a list of accuracies."""
+    at_once: Annotated[int, Limit(1, 10_000)] = 1
+    """Specs that the function gets at once; what an interruption can lose."""
 
 
 class PredictorConfig(Options, frozen=True):
@@ -162,6 +164,9 @@ class SearchConfig(Options, frozen=True):
     workers: WorkersConfig = WorkersConfig()
     storage: str = ""
     """Of the evaluations, as Optuna's URL; empty: study.db in the folder of the search."""
+    whole_study: bool = False
+    """Results are of all evaluations of the study, whichever method or seed they were for; else of this search's own,
+    which are the same whatever was searched before."""
     measure: str = ""
     """Name of one of the tables, of this computer: the best network is measured in the end, and compared."""
     seed: Annotated[int, Limit(0, 2**31 - 1)] = 0

@@ -5,6 +5,7 @@ All of these are sums over units, so that one look-up a place of the network giv
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -33,21 +34,17 @@ class Scale(NamedTuple):
     factor: float
 
 
-def scale(metric: str) -> Scale:
+def scale(metric: str, largest: float = math.inf) -> Scale:
+    """`largest`: of the values that are shown together; those of tiny networks are counted in thousands."""
     if metric.startswith(LATENCY):
         return Scale("ms", 1.0)
-    return {
-        "params": Scale("M", 1e6),
-        "macs": Scale("M", 1e6),
-        SIZE: Scale("MB", 1.0),
-        "accuracy": Scale("%", 1.0),
-    }.get(metric, Scale("", 1.0))
+    if metric in COUNTED:
+        return Scale("M", 1e6) if largest >= 1e6 else Scale("k", 1e3)
+    return {SIZE: Scale("MB", 1.0), "accuracy": Scale("%", 1.0)}.get(metric, Scale("", 1.0))
 
 
-def show(metric: str, value: float) -> str:
-    unit, factor = scale(metric)
-    if metric in COUNTED and value < 1e5:  # of tiny networks
-        unit, factor = "k", 1e3
+def show(metric: str, value: float, known: Scale | None = None) -> str:
+    unit, factor = known or scale(metric, value)
     return f"{value / factor:.4g} {unit}".strip()
 
 

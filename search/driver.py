@@ -121,5 +121,14 @@ class Search:
             )
         )
 
+    def whole_study(self) -> Trail:
+        """Everything that was evaluated, in the order in which it was claimed, whoever asked for it."""
+        known = sorted(self.records.known().items(), key=lambda item: item[1].number)
+        found = Trail(self.problem)
+        if known:
+            codes = np.stack([np.frombuffer(key, dtype=np.int32) for key, _ in known])
+            found.add(codes, np.array([evaluation.accuracy for _, evaluation in known]))
+        return found
+
     def spec(self, code: Array) -> NetSpec:
         return self.codes.spec(code)

@@ -18,12 +18,13 @@ from .driver import Search
 from .problem import Problem
 from .reading import format_config
 from .results import Comparison, Evaluated, Findings, Interval, Published
+from .trail import Trail
 
 
 def findings(
     search: Search, config: SearchConfig, is_finished: bool, comparisons: tuple[Comparison, ...] = ()
 ) -> Findings:
-    trail, problem = search.trail, search.problem
+    trail, problem = search.whole_study() if config.whole_study else search.trail, search.problem
     front, best = trail.front(), trail.best()
     rows = []
     for index, code in enumerate(trail.codes):
@@ -47,7 +48,7 @@ def findings(
         metrics=problem.metrics,
         rows=tuple(rows),
         best=best,
-        best_reason=_reason(search, best),
+        best_reason=_reason(trail, best),
         command=shlex.join(["python", *sys.argv]) if sys.argv[0].endswith(".py") else "",
         config=format_config(config),
         seed=config.seed,
@@ -71,18 +72,17 @@ def _intervals(problem: Problem, metrics: dict[str, float]) -> dict[str, Interva
     return found
 
 
-def _reason(search: Search, best: int | None) -> str:
-    problem = search.problem
+def _reason(trail: Trail, best: int | None) -> str:
+    problem = trail.problem
     limits = " and ".join(map(str, problem.constraints))
     if best is not None:
         return f"the most accurate of those with {limits}" if limits else "the most accurate"
-    if not len(search.trail):
+    if not len(trail):
         return "nothing was evaluated"
-    excess = problem.excess(search.trail.columns)
-    nearest = int(np.argmin(excess))
+    nearest = int(np.argmin(problem.excess(trail.columns)))
     return (
         f"no network that was evaluated keeps {limits}; number {nearest} comes nearest, with "
-        f"{problem.in_words(search.trail.columns, nearest)}"
+        f"{problem.in_words(trail.columns, nearest)}"
     )
 
 

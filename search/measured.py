@@ -19,16 +19,16 @@ from supernet import SpecError
 from supernet.values import counted
 
 from .costs import LATENCY
-from .driver import Search
-from .results import Comparison, Interval
+from .problem import Problem
+from .results import Comparison, Evaluated, Interval
 
 
-def measured_best(search: Search, name: str, best: int, out: Path) -> Comparison:
+def measured_best(problem: Problem, name: str, best: Evaluated, out: Path) -> Comparison:
     """By the protocol of the table of that name. SpecError where that is not a table of this computer."""
-    table = search.problem.costs.tables[name]
+    assert best.spec is not None
+    table = problem.costs.tables[name]
     device = this_device(table.collection.device, name)
-    spec = search.spec(search.trail.codes[best])
-    item, anchor = network(spec), network(search.problem.space.smallest())
+    item, anchor = network(best.spec), network(problem.space.smallest())
     (out / "measured").mkdir(exist_ok=True)
     files = {one: _exported(one, device, out / "measured") for one in (item, anchor)}
     with Store(out / "measured" / "measured.sqlite", create=True) as store:
@@ -36,7 +36,7 @@ def measured_best(search: Search, name: str, best: int, out: Path) -> Comparison
         found = Latencies(store, collection).of(item)
     if found is None:
         raise SpecError("measure", "the best network can't be measured here")
-    predicted = float(search.trail.columns[LATENCY + name][best])
+    predicted = best.value(LATENCY + name)
     return Comparison(
         metric=LATENCY + name,
         predicted=predicted,

@@ -28,13 +28,19 @@ def watching(search: Search, stream: TextIO) -> Iterator[None]:
 
 
 class Speed:
-    """What is known from before does not count."""
+    """Of evaluations that are made now. The first one has to read the images, and is left out as soon as there are
+    others."""
 
     def __init__(self) -> None:
-        self.began = time.monotonic()
+        self._began = self._first = time.monotonic()
+        self._first_count = 0
 
     def per_second(self, search: Search) -> float:
-        return search.fresh / max(time.monotonic() - self.began, 1e-9)
+        now = time.monotonic()
+        if search.fresh and not self._first_count:
+            self._first, self._first_count = now, search.fresh
+        since = search.fresh - self._first_count
+        return since / (now - self._first) if since else search.fresh / max(now - self._began, 1e-9)
 
     def left(self, search: Search) -> str:
         speed = self.per_second(search)

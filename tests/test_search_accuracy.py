@@ -43,12 +43,12 @@ def test_the_supernets_judgement(run):
         net, spec, lambda size: judge.data.calibration_batches(size, 128), judge.data.held_out_batches
     )
     assert scores.images == judge.images == 200
-    assert [judge(Task(spec)), judge(Task(spec))] == [scores.top1] * 2
-    part = judge(Task(spec, 0.25))
+    assert judge([Task(spec), Task(spec)]) == [scores.top1] * 2
+    (part,) = judge([Task(spec, 0.25)])
     assert part == pytest.approx(round(part / 2) * 2), "50 images give steps of 2 points"
     few = SupernetJudge(str(run), AccuracyConfig(split="validation", images=40, calibration_images=128))
     assert few.images == 40
-    assert few(Task(spec)) * 0.4 == pytest.approx(round(few(Task(spec)) * 0.4))
+    assert few([Task(spec)])[0] * 0.4 == pytest.approx(round(few([Task(spec)])[0] * 0.4))
 
 
 def test_what_accuracies_depend_on(run):
@@ -104,7 +104,7 @@ def test_halving(run, tmp_path, monkeypatch):
     judge, codes = SupernetJudge(str(run), QUICK), Codes(load_space("tiny"))
     for row in rows:
         code = np.array(row["code"].split(), dtype=np.int32)
-        assert float(row["accuracy %"]) == judge(Task(codes.spec(code)))
+        assert float(row["accuracy %"]) == judge([Task(codes.spec(code))])[0]
     url = f"sqlite:///{tmp_path / 'whole' / 'study.db'}"
     studies = {name: optuna.load_study(study_name=name, storage=url) for name in optuna.get_all_study_names(url)}
     trials = {name: len(study.trials) for name, study in studies.items()}
@@ -112,11 +112,11 @@ def test_halving(run, tmp_path, monkeypatch):
 
     calls, real = [0], SupernetJudge.__call__
 
-    def interrupted(self, task):
+    def interrupted(self, tasks):
         calls[0] += 1
         if calls[0] % 9 == 0:
             raise KeyboardInterrupt
-        return real(self, task)
+        return real(self, tasks)
 
     monkeypatch.setattr(SupernetJudge, "__call__", interrupted)
     while search_command(str(config), [], tmp_path / "parts") == 130:

@@ -59,7 +59,7 @@ def test_from_a_config_to_a_front(config, tmp_path, capsys):
     out = tmp_path / "run"
     assert main(config, "--out", out) == 0
     said = capsys.readouterr().out
-    assert "evolution over 46,440 networks of tiny: most accuracy, least params with macs <= 0.4 M" in said
+    assert "evolution over 46,440 networks of tiny: most accuracy, least params with macs <= 400 k" in said
     assert "40 networks evaluated" in said
     rows, space = front(out), load_space("tiny")
     files = sorted((out / "front").iterdir())
@@ -89,6 +89,31 @@ def test_it_goes_on_and_adds_nothing_twice(config, tmp_path, capsys):
     assert front(short) == front(whole)
     assert evaluations(short) == evaluations(whole)
     assert len(evaluations(short)) == 40
+
+
+def test_results_of_a_whole_study(config, tmp_path, capsys):
+    """Of two seeds: each on its own is as if the other were not there; together, nothing beats the front."""
+    out, alone = tmp_path / "run", tmp_path / "alone"
+    assert main(config, "--out", out, "--set", "seed=1") == 0
+    other = front(out)
+    assert main(config, "--out", out) == 0
+    said = capsys.readouterr().out
+    assert "other evaluations of the study" in said
+    assert "--set whole_study=true" in said
+    assert main(config, "--out", alone) == 0
+    assert front(out) == front(alone)
+    assert main(config, "--out", out, "--set", "whole_study=true") == 0
+    assert f"{len(evaluations(out))} networks evaluated" in capsys.readouterr().out
+    whole, rows = front(out), [*front(alone), *other]
+    codes = {row["code"] for row in whole}
+    assert codes <= {row["code"] for row in rows}
+    for row in rows:
+        beaten = (
+            float(one["accuracy %"]) >= float(row["accuracy %"]) and int(one["params"]) <= int(row["params"])
+            for one in whole
+        )
+        assert row["code"] in codes or any(beaten)
+    assert load_spec(out / "best.yaml") == load_spec(out / whole[0]["file"])
 
 
 def evaluations(folder):
@@ -253,7 +278,7 @@ def tables(path):
         (["supernet=nowhere"], "supernet: the folder of a trained supernet is needed, or accuracy.function instead"),
         (["accuracy.function=tests.made_up_accuracy"], "is not of the form module:name"),
         (["accuracy.function=tests.made_up_accuracy:nothing"], "can't be found"),
-        (["accuracy.function=tests.made_up_accuracy:wrong"], "accuracy.function: it gave [1.0, 2.0] for one spec"),
+        (["accuracy.function=tests.made_up_accuracy:wrong"], "accuracy.function: it gave [1.0, 2.0] for 1 spec"),
         (["tables=[{name: a, file: no.sqlite}]"], "no.sqlite: there is no such table"),
         (["measure=phone"], "measure: 'phone' is no table"),
         (["storage=nonsense"], "storage: 'nonsense' is no URL"),

@@ -126,7 +126,7 @@ def test_networks_can_be_read_back(found, written):
         assert float(params) == pytest.approx(row.metrics["params"] / 1e6, abs=0.0005)
         comment = "".join(line for line in path.read_text().splitlines() if line.startswith("#"))
         assert f"accuracy {row.accuracy:.4g} %" in comment
-        assert re.search(r"params [\d.]+ M# macs [\d.]+ M# latency phone [\d.]+ ms \(interval [\d.]+ ms to", comment)
+        assert re.search(r"params [\d.]+ k# macs [\d.]+ M# latency phone [\d.]+ ms \(interval [\d.]+ ms to", comment)
 
 
 def test_the_table_can_be_read_back(found, written):
@@ -480,7 +480,7 @@ def test_how_the_page_is_used(found, seen):
     assert used["up"] == sorted(used["up"])
     assert used["down"] == used["up"][::-1]
     assert used["sort"] == "descending"
-    assert used["titles"] == ["params, M", "macs, M"]
+    assert used["titles"] == ["params, k", "macs, M"]
     assert used["closeUp"] == len(found.front()) + 3
     assert used["steps"] == ["1.429 after 10, 20 s", "72.22 % after 20, 40 s"]  # the first steps that have a figure
     assert used["aside"].startswith(best)

@@ -135,7 +135,7 @@ def test_shared(url):
             return evaluate_shared(
                 records,
                 codes[rows],
-                Here(lambda code: _accuracy(code)),
+                Here(lambda codes: [_accuracy(code) for code in codes]),
                 lambda index: codes[rows][index],
                 lambda index, accuracy: (accuracy, float(index)),
                 progress=lambda index, found: told.setdefault((first, index), found.accuracy),
@@ -354,11 +354,12 @@ def _search(url, folder, name, pause_s):
     """Each batch depends on all that was found before: who sees something else asks for something else."""
     me = f"{name} {os.getpid()}"
 
-    def evaluate(code):
+    def evaluate(codes):
+        (code,) = codes
         time.sleep(pause_s)
         with (folder / "evaluated").open("a") as log:
             log.write(f"{code.tolist()} {me}\n")
-        return _accuracy(code)
+        return [_accuracy(code)]
 
     seen, codes = [], _codes(BATCH)
     with _open(url, "race", asked_by=name, patience_s=60) as records:

@@ -35,8 +35,10 @@ def _make(folder):
 
         calls = []
 
-        def evaluate(task):
-            number, does = task
+        def evaluate(tasks):
+            return [one(*task) for task in tasks]
+
+        def one(number, does):
             calls.append(number)
             with open(f"{folder}/calls", "a") as file:
                 file.write(f"{number} {os.getpid()}\n")
@@ -66,7 +68,7 @@ def test_here():
             taken.append(task)
             yield task
 
-    with Here(lambda task: np.float32(task) / 2) as here:
+    with Here(lambda tasks: [np.float32(task) / 2 for task in tasks]) as here:
         for result in here.evaluate(tasks()):
             assert taken == list(range(result.position + 1))
             assert result.accuracy == result.position / 2
@@ -79,7 +81,20 @@ def test_here():
 @pytest.mark.parametrize("found", [float("nan"), None, "70", [70.0], True])
 def test_no_accuracy(found):
     with pytest.raises(SpecError, match=r"^accuracy: .* can't stand here: expected a number"):
-        list(Here(lambda task: found).evaluate([1]))
+        list(Here(lambda tasks: [found]).evaluate([1]))
+
+
+def test_groups():
+    """A function that gets several at once; the last group has what is left."""
+    groups = []
+
+    def halves(tasks):
+        groups.append(tasks)
+        return [task / 2 for task in tasks]
+
+    found = list(Here(halves, at_once=3).evaluate(iter(range(7))))
+    assert groups == [[0, 1, 2], [3, 4, 5], [6]]
+    assert [(result.position, result.accuracy) for result in found] == [(task, task / 2) for task in range(7)]
 
 
 def test_no_cluster_there():
@@ -132,10 +147,11 @@ def test_specs_as_here(cluster):
     def make(largest):
         from supernet import SpecError
 
-        def evaluate(spec):
-            if spec.resolution > largest:
-                raise SpecError("resolution", f"{spec.resolution} is more than {largest}")
-            return spec.stem.width / 3
+        def evaluate(specs):
+            for spec in specs:
+                if spec.resolution > largest:
+                    raise SpecError("resolution", f"{spec.resolution} is more than {largest}")
+            return [spec.stem.width / 3 for spec in specs]
 
         return evaluate
 
@@ -146,6 +162,17 @@ def test_specs_as_here(cluster):
         wrong = msgspec.structs.replace(specs[0], resolution=64)
         with pytest.raises(SpecError, match=r"^resolution: 64 is more than 32$"):
             list(workers.evaluate([wrong]))
+
+
+@pytest.mark.slow
+def test_groups_of_actors(cluster, tmp_path):
+    """Of which one is killed in the middle of its group: the whole group is evaluated again."""
+    tasks = [(4000 + number, "dies once" if number == 4 else "") for number in range(8)]
+    with OnRay(_make(tmp_path), cpus=0, at_once=3) as workers:
+        found = _by_task(workers.evaluate(tasks))
+    assert found == {number: 4000.0 + number + 0.25 * (number == 4) for number in range(8)}
+    times = Counter(int(number) for number, _ in _calls(tmp_path))
+    assert [times[4000 + number] for number in range(8)] == [1, 1, 1, 2, 2, 1, 1, 1]
 
 
 @pytest.mark.slow
@@ -226,10 +253,10 @@ from search.workers import OnRay
 print({"ray", "optuna", "grpc", "sqlalchemy"} & set(sys.modules), flush=True)
 
 def make():
-    def evaluate(task):
+    def evaluate(tasks):
         import time
-        time.sleep(0 if task < 2 else 60)
-        return task
+        time.sleep(0 if tasks[0] < 2 else 60)
+        return tasks
     return evaluate
 
 with OnRay(make, cpus=0.25, address=sys.argv[1]) as workers:

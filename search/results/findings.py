@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from supernet import NetSpec
 from supernet.values import printable
 
-from ..costs import scale
+from ..costs import Scale, scale
 from ..problem import ACCURACY, Constraint, is_maximised
 
 
@@ -138,6 +138,16 @@ class Findings:
         asked = asked or [constraint.metric for constraint in self.constraints if constraint.metric != ACCURACY]
         return tuple(dict.fromkeys(asked)) or self.metrics[:1]
 
+    def scale(self, metric: str) -> Scale:
+        """Of all that is shown of a metric together."""
+        shown = [row.value(metric) for row in self.rows] + [one.metrics.get(metric, 0.0) for one in self.published]
+        return scale(metric, max(filter(math.isfinite, shown), default=math.inf))
+
+    def axis_title(self, metric: str) -> str:
+        """A metric and its unit, such as `params, M`."""
+        unit = self.scale(metric).unit
+        return f"{metric}, {unit}" if unit else metric
+
     def front(self) -> list[Evaluated]:
         """From the most accurate to the least; of equal ones, the smallest first."""
         found = [row for row in self.rows if row.on_front]
@@ -150,12 +160,6 @@ class Findings:
 def spec_file(rank: int, row: Evaluated) -> str:
     """Such as `003_71.25_4.123M.yaml`: rank, accuracy in percent, parameters."""
     return f"{rank:03d}_{row.accuracy:.2f}_{row.metrics['params'] / 1e6:.3f}M.yaml"
-
-
-def axis_title(metric: str) -> str:
-    """A metric and its unit, such as `params, M`."""
-    unit = scale(metric).unit
-    return f"{metric}, {unit}" if unit else metric
 
 
 def limit_words(constraint: Constraint) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 
 from supernet.values import printable
 
-from ..costs import scale
 from ..problem import ACCURACY, is_maximised
 from .findings import Findings, Interval, Published, limit_words, spec_file
 from .networks import Drawings
@@ -20,7 +19,7 @@ def page_data(findings: Findings) -> dict[str, Any]:
     networks = {row.index: drawings.add(row.spec) for row in findings.rows if row.spec is not None}
     published = [_published(one, drawings) for one in findings.published]
     return {
-        "metrics": [_metric(name) for name in findings.all_metrics],
+        "metrics": [_metric(findings, name) for name in findings.all_metrics],
         "axes": [findings.cost_metrics[0], ACCURACY],
         "constraints": [
             {"metric": one.metric, "limit": one.limit, "atMost": one.at_most, "words": limit_words(one)}
@@ -53,8 +52,8 @@ def page_data(findings: Findings) -> dict[str, Any]:
     }
 
 
-def _metric(name: str) -> dict[str, Any]:
-    unit, factor = scale(name)
+def _metric(findings: Findings, name: str) -> dict[str, Any]:
+    unit, factor = findings.scale(name)
     return {"name": name, "shown": printable(name), "unit": unit, "factor": factor, "maximised": is_maximised(name)}
 
 

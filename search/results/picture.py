@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,10 +13,9 @@ from supernet import SpecError
 from supernet.values import printable
 from supernet.whole_files import whole_file
 
-from ..costs import scale
 from ..fronts import nondominated
 from ..problem import ACCURACY, is_maximised
-from .findings import Evaluated, Findings, axis_title, limit_words
+from .findings import Evaluated, Findings, limit_words
 from .labels import Labels
 
 _LIGHT, _DARK, _BLUE, _ORANGE, _GREY = "#c4c9d0", "#212529", "#1f5fa8", "#e8890c", "#495057"
@@ -91,26 +90,34 @@ def _title(findings: Findings) -> str:
     return f"{printable(findings.space)}: {count:,} {'network' if count == 1 else 'networks'} evaluated"
 
 
+class _Axis(NamedTuple):
+    metric: str
+    factor: float
+
+    def place(self, row: Evaluated) -> tuple[float, float]:
+        return row.value(self.metric) / self.factor, row.accuracy
+
+
 def _panel(panel: Any, findings: Findings, metric: str) -> Labels:
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(axis="y", color="#eceef1", lw=0.8)
     panel.set_axisbelow(True)
-    panel.set_xlabel(printable(axis_title(metric)))
-    panel.set_ylabel(axis_title(ACCURACY))
+    panel.set_xlabel(printable(findings.axis_title(metric)))
+    panel.set_ylabel(findings.axis_title(ACCURACY))
     panel.margins(0.07)
-    labels = Labels(panel)
+    labels, axis = Labels(panel), _Axis(metric, findings.scale(metric).factor)
     known = [row for row in findings.rows if math.isfinite(row.value(metric)) and math.isfinite(row.accuracy)]
     front = [row for row in known if row.on_front]
-    _marks(panel, metric, [row for row in known if not row.feasible], "x", _LIGHT, 4, "over a limit")
-    _marks(panel, metric, [row for row in known if row.feasible and not row.on_front], "o", _LIGHT, 3.5, "evaluated")
-    line = _staircase(panel, metric, [row for row in known if row.feasible])
+    _marks(panel, axis, [row for row in known if not row.feasible], "x", _LIGHT, 4, "over a limit")
+    _marks(panel, axis, [row for row in known if row.feasible and not row.on_front], "o", _LIGHT, 3.5, "evaluated")
+    line = _staircase(panel, axis, [row for row in known if row.feasible])
     unbeaten = [row for row in front if row.index in line]
     others = [row for row in front if row.index not in line]
-    _marks(panel, metric, others, "o", "white", 4, "on the front for another metric", edge=_BLUE)
-    labels.keep_free(_marks(panel, metric, unbeaten, "o", _BLUE, 5.5, "on the front", edge="white"))
+    _marks(panel, axis, others, "o", "white", 4, "on the front for another metric", edge=_BLUE)
+    labels.keep_free(_marks(panel, axis, unbeaten, "o", _BLUE, 5.5, "on the front", edge="white"))
     best = findings.best_row()
     if best is not None:
-        at = _marks(panel, metric, [best], "*", _ORANGE, 15, "the best", edge=_DARK)
+        at = _marks(panel, axis, [best], "*", _ORANGE, 15, "the best", edge=_DARK)
         labels.add(at[0], "best", _DARK, bold=True)
     _published(panel, findings, metric, labels)
     _limits(panel, findings, metric, labels)
@@ -118,24 +125,24 @@ def _panel(panel: Any, findings: Findings, metric: str) -> Labels:
 
 
 def _marks(
-    panel: Any, metric: str, rows: Sequence[Evaluated], form: str, colour: str, size: float, words: str, edge: str = ""
+    panel: Any, axis: _Axis, rows: Sequence[Evaluated], form: str, colour: str, size: float, words: str, edge: str = ""
 ) -> list[tuple[float, float]]:
-    places = [(row.value(metric) / scale(metric).factor, row.accuracy) for row in rows]
+    places = [axis.place(row) for row in rows]
     if places:
         panel.plot(*_columns(places), form, color=colour, ms=size, mec=edge or colour, mew=0.9, label=words)
     return places
 
 
-def _staircase(panel: Any, metric: str, rows: Sequence[Evaluated]) -> set[int]:
+def _staircase(panel: Any, axis: _Axis, rows: Sequence[Evaluated]) -> set[int]:
     """What can be had at best for this cost alone, as a line, whatever other objectives there are. The networks on it
     are returned."""
     if not rows:
         return set()
-    sign = -1.0 if is_maximised(metric) else 1.0
-    losses = np.array([[sign * row.value(metric), -row.accuracy] for row in rows])
+    sign = -1.0 if is_maximised(axis.metric) else 1.0
+    losses = np.array([[sign * row.value(axis.metric), -row.accuracy] for row in rows])
     unbeaten = nondominated(losses)
     steps = np.unique(losses[unbeaten], axis=0)
-    across, up = sign * steps[:, 0] / scale(metric).factor, -steps[:, 1]
+    across, up = sign * steps[:, 0] / axis.factor, -steps[:, 1]
     panel.plot(across, up, color=_BLUE, lw=1.3, drawstyle="steps-post", alpha=0.7)
     return {row.index for row, is_unbeaten in zip(rows, unbeaten, strict=True) if is_unbeaten}
 
@@ -143,15 +150,16 @@ def _staircase(panel: Any, metric: str, rows: Sequence[Evaluated]) -> set[int]:
 def _published(panel: Any, findings: Findings, metric: str, labels: Labels) -> None:
     """Diamonds; those without an accuracy of their own stand on the floor, for their cost alone."""
     places, floor = [], []
+    factor = findings.scale(metric).factor
     for one in findings.published:
         cost = one.value(metric)
         if cost is None or not math.isfinite(cost):
             continue
         if one.accuracy is not None:
-            places.append((cost / scale(metric).factor, one.accuracy))
+            places.append((cost / factor, one.accuracy))
             labels.add(places[-1], _short(one.name), _DARK)
         else:
-            floor.append((cost / scale(metric).factor, _short(one.name)))
+            floor.append((cost / factor, _short(one.name)))
     look = {"color": "white", "mec": _DARK, "mew": 1.3, "ms": 6.5, "zorder": 4}
     if places:
         panel.plot(*_columns(places), "D", label="published", **look)
@@ -177,7 +185,7 @@ def _short(name: str) -> str:
 def _limits(panel: Any, findings: Findings, metric: str, labels: Labels) -> None:
     low, high = panel.get_xlim()
     for limit in findings.constraints:
-        at = limit.limit / scale(limit.metric).factor
+        at = limit.limit / findings.scale(limit.metric).factor
         words = limit_words(limit)
         if limit.metric == metric and low <= at <= high:
             panel.axvline(at, color=_DARK, lw=1.1, ls=(0, (5, 3)))

@@ -14,7 +14,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ..costs import scale, show
+from ..costs import show
 from ..problem import ACCURACY
 from .findings import Findings, duration, goal, limit_words
 from .page_data import page_data
@@ -97,11 +97,11 @@ def _tiles(findings: Findings) -> str:
     tiles = []
     if best is not None:
         for metric in dict.fromkeys((ACCURACY, *findings.cost_metrics, *findings.metrics)):
-            interval = best.interval(metric)
+            interval, scale = best.interval(metric), findings.scale(metric)
             note = metric
             if interval is not None:
-                note += f", {interval.low / scale(metric).factor:.4g} to {show(metric, interval.high)}"
-            tiles.append(_tile(show(metric, best.value(metric)), note, "lead" if metric == ACCURACY else ""))
+                note += f", {interval.low / scale.factor:.4g} to {show(metric, interval.high, scale)}"
+            tiles.append(_tile(show(metric, best.value(metric), scale), note, "lead" if metric == ACCURACY else ""))
     tiles.append(_tile(str(len(findings.front())), "networks on the front"))
     return "".join(tiles)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from supernet.values import UserError, conform
 
 T = TypeVar("T", contravariant=True)
+Function = Callable[[list[T]], Sequence[float]]
+"""From tasks to their accuracies."""
 
 
 class WorkersError(UserError):
@@ -30,6 +32,6 @@ class Evaluator(Protocol[T]):
     def close(self) -> None: ...
 
 
-def checked(found: object) -> float:
-    accuracy: float = conform(float, found, "accuracy")
-    return accuracy
+def checked(found: Sequence[Any], number: int) -> list[float]:
+    assert len(found) == number, "an accuracy for each task"
+    return [conform(float, one, "accuracy") for one in found]

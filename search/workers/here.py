@@ -1,24 +1,25 @@
-"""Evaluation in this process, one network after the other."""
+"""Evaluation in this process, one group of networks after the other."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from .base import Result, checked
+from .base import Function, Result, checked
 
 T = TypeVar("T")
 
 
 class Here(Generic[T]):
-    """`function` gives the accuracy of a task."""
+    """`function` gets `at_once` tasks, and gives their accuracies."""
 
-    def __init__(self, function: Callable[[T], float]) -> None:
-        self.function = function
+    def __init__(self, function: Function[T], at_once: int = 1) -> None:
+        self.function, self.at_once = function, at_once
 
     def __enter__(self) -> Here[T]:
         return self
@@ -28,10 +29,14 @@ class Here(Generic[T]):
 
     def evaluate(self, tasks: Iterable[T]) -> Iterator[Result]:
         worker = f"{socket.gethostname()}:{os.getpid()}"
-        for position, task in enumerate(tasks):
+        source, position = iter(tasks), 0
+        while group := list(itertools.islice(source, self.at_once)):
             began = time.perf_counter()
-            found = self.function(task)
-            yield Result(position, checked(found), time.perf_counter() - began, worker)
+            found = checked(self.function(group), len(group))
+            seconds = (time.perf_counter() - began) / len(group)
+            for accuracy in found:
+                yield Result(position, accuracy, seconds, worker)
+                position += 1
 
     def close(self) -> None:
         """Nothing is held."""

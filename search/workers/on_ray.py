@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -14,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from supernet.values import SpecError, UserError, first_line, show
 from training.launching import python_path
 
-from .base import Result, WorkersError, checked
+from .base import Function, Result, WorkersError, checked
 
 logger = logging.getLogger("search")
 T = TypeVar("T")
@@ -30,25 +31,28 @@ def _worker() -> type:
     """What an actor is made of. It travels by value, so that a worker imports only what its function needs."""
 
     class Worker:
-        def make(self, make_function: Callable[[], Callable[[Any], float]]) -> None:
+        def make(self, make_function: Callable[[], Function[Any]]) -> None:
             self.function = make_function()
 
-        def evaluate(self, task: Any) -> tuple[Any, float, str]:
+        def evaluate(self, tasks: list[Any]) -> tuple[Sequence[Any], float, str]:
             import os
             import socket
             import time
 
             began = time.perf_counter()
-            found = self.function(task)
+            found = self.function(tasks)
             return found, time.perf_counter() - began, f"{socket.gethostname()}:{os.getpid()}"
 
     return Worker
 
 
 @dataclass
-class _Task(Generic[T]):
+class _Group(Generic[T]):
+    """Tasks that an actor gets at once."""
+
     position: int
-    task: T
+    """Of the first."""
+    tasks: list[T]
     attempts: int = 0
 
 
@@ -57,7 +61,7 @@ class _Actor(Generic[T]):
     handle: Any
     ready: Any
     """The answer that says so; None when it has come."""
-    work: deque[tuple[Any, _Task[T]]] = field(default_factory=deque)
+    work: deque[tuple[Any, _Group[T]]] = field(default_factory=deque)
     """Answers that are awaited, and what for, in the order in which they will come."""
 
     @property
@@ -68,20 +72,22 @@ class _Actor(Generic[T]):
 class OnRay(Generic[T]):
     """`number` actors, each of which calls `make_function` once, and then evaluates by what it gave.
 
-    `address`: of a running cluster; empty: the one that RAY_ADDRESS names or that runs here, else one is started on
-    this computer. What a killed actor was evaluating is evaluated again by a new one.
+    They get `at_once` tasks at a time. `address`: of a running cluster; empty: the one that RAY_ADDRESS names or that
+    runs here, else one is started on this computer. What a killed actor was evaluating is evaluated again by a new one.
     """
 
     def __init__(
         self,
-        make_function: Callable[[], Callable[[T], float]],
+        make_function: Callable[[], Function[T]],
         number: int = 1,
         cpus: float = 1.0,
         gpus: float = 0.0,
         address: str = "",
+        at_once: int = 1,
     ) -> None:
         self._ray = _import_ray()
         self._make, self._number, self._cpus, self._gpus = make_function, number, cpus, gpus
+        self._at_once = at_once
         self._actors: list[_Actor[T]] = []
         self._deaths = 0
         self._seconds = float("inf")
@@ -113,8 +119,8 @@ class OnRay(Generic[T]):
             self._ray.shutdown()
 
     def evaluate(self, tasks: Iterable[T]) -> Iterator[Result]:
-        waiting: deque[_Task[T]] = deque()
-        source = (_Task(index, task) for index, task in enumerate(tasks))
+        waiting: deque[_Group[T]] = deque()
+        source = _groups(iter(tasks), self._at_once)
         try:
             while True:
                 is_done = not self._hand_out(waiting, source)
@@ -130,7 +136,7 @@ class OnRay(Generic[T]):
             for actor in [actor for actor in self._actors if actor.work]:
                 self._discard(actor)  # nobody waits for what it still does
 
-    def _hand_out(self, waiting: deque[_Task[T]], source: Iterator[_Task[T]]) -> bool:
+    def _hand_out(self, waiting: deque[_Group[T]], source: Iterator[_Group[T]]) -> bool:
         """False when there are no further tasks."""
         while len(self._actors) < self._number:
             self._actors.append(self._new_actor())
@@ -138,13 +144,13 @@ class OnRay(Generic[T]):
         for wanted in range(depth):
             for actor in self._actors:
                 if actor.ready is None and len(actor.work) <= wanted:
-                    task = waiting.popleft() if waiting else next(source, None)
-                    if task is None:
+                    group = waiting.popleft() if waiting else next(source, None)
+                    if group is None:
                         return False
-                    actor.work.append((actor.handle.evaluate.remote(task.task), task))
+                    actor.work.append((actor.handle.evaluate.remote(group.tasks), group))
         return True
 
-    def _receive(self, actor: _Actor[T], waiting: deque[_Task[T]]) -> Iterator[Result]:
+    def _receive(self, actor: _Actor[T], waiting: deque[_Group[T]]) -> Iterator[Result]:
         try:
             answer = self._ray.get(actor.awaited)
         except self._ray.exceptions.RayTaskError as error:
@@ -155,7 +161,7 @@ class OnRay(Generic[T]):
                 raise WorkersError(f"a worker can't evaluate: {_last_line(cause)}") from cause
             self._again(actor.work.popleft()[1], waiting, cause)
         except self._ray.exceptions.RayError as error:  # its process, its computer, or the way to it
-            lost = [task for _, task in actor.work]
+            lost = [group for _, group in actor.work]
             self._discard(actor)
             waiting.extendleft(reversed(lost[1:]))
             if lost:
@@ -167,16 +173,17 @@ class OnRay(Generic[T]):
             if actor.ready is not None:
                 actor.ready = None
                 return
-            _, task = actor.work.popleft()
+            _, group = actor.work.popleft()
             self._deaths = 0
             found, self._seconds, worker = answer
-            yield Result(task.position, checked(found), self._seconds, worker)
+            for index, accuracy in enumerate(checked(found, len(group.tasks))):
+                yield Result(group.position + index, accuracy, self._seconds / len(group.tasks), worker)
 
-    def _again(self, task: _Task[T], waiting: deque[_Task[T]], error: Exception) -> None:
-        task.attempts += 1
-        if task.attempts >= ATTEMPTS:
+    def _again(self, group: _Group[T], waiting: deque[_Group[T]], error: Exception) -> None:
+        group.attempts += 1
+        if group.attempts >= ATTEMPTS:
             raise WorkersError(f"the evaluation of a network failed {ATTEMPTS} times: {_last_line(error)}") from error
-        waiting.appendleft(task)
+        waiting.appendleft(group)
 
     def _new_actor(self) -> _Actor[T]:
         options: dict[str, Any] = {"num_cpus": self._cpus, "num_gpus": self._gpus}
@@ -197,6 +204,13 @@ class OnRay(Generic[T]):
                 raise SpecError(
                     field_, f"{self._number} actors with {amount:g} each need {wanted:g} {kind}s; Ray has {has:g}"
                 )
+
+
+def _groups(tasks: Iterator[T], at_once: int) -> Iterator[_Group[T]]:
+    position = 0
+    while group := list(itertools.islice(tasks, at_once)):
+        yield _Group(position, group)
+        position += len(group)
 
 
 def _import_ray() -> Any:
