@@ -1,8 +1,8 @@
 # The commands of a contributor: see CONTRIBUTING.md. The environment is made once, and again when a requirement changes.
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := supernet training deploy latency_lut search tests bench
-SCRIPTS := train_supernet.py search.py
+PACKAGES := supernet training deploy latency_lut search retraining tests bench
+SCRIPTS := train_supernet.py search.py retrain.py
 
 .PHONY: help setup test lint format quick bench-networks bench-supernet bench-latency bench-estimate bench-search bench-methods check-swift check-mac clean
 

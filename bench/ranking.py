@@ -28,17 +28,17 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from supernet import NetSpec, Space, build, count, save_spec
 from training.calibration import calibrate
-from training.config import RunConfig
 from training.data import Data, Mixer, open_data
 from training.evaluation import evaluate, evaluate_member
 from training.losses import soft_cross_entropy
 from training.optimization import make_schedule, peak_lr
-from training.run_folder import load_supernet, read_setting
+from training.supernet_config import SupernetConfig
+from training.supernet_folder import load_supernet, read_setting
 
 RESAMPLES = 10_000
 
 
-def train_alone(spec: NetSpec, config: RunConfig, data: Data) -> float:
+def train_alone(spec: NetSpec, config: SupernetConfig, data: Data) -> float:
     """The top-1 of a plain network, after as many epochs as the supernet had."""
     torch.manual_seed(config.seed)
     net, averaged = build(spec), build(spec)
@@ -67,7 +67,7 @@ def train_alone(spec: NetSpec, config: RunConfig, data: Data) -> float:
     return evaluate(averaged, data.validation_batches(spec.size, config.evaluate.images)).top1
 
 
-def alone(members: list[NetSpec], space: Space, config: RunConfig, data: Data, folder: Path) -> list[float]:
+def alone(members: list[NetSpec], space: Space, config: SupernetConfig, data: Data, folder: Path) -> list[float]:
     folder.mkdir(parents=True, exist_ok=True)
     results = folder / "results.jsonl"
     lines = results.read_text().splitlines() if results.exists() else []

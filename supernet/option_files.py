@@ -31,12 +31,13 @@ class OptionFiles(Generic[Wanted]):
             data = read_yaml(Path(path))
         except SpecError as error:
             raise SpecError(shown, str(error)) from None
-        return self._read(data, overrides, shown)
+        return self.read(data, overrides, shown)
 
     def parse(self, text: str, overrides: Sequence[str] = ()) -> Wanted:
-        return self._read(parse_yaml(text), overrides, "")
+        return self.read(parse_yaml(text), overrides, "")
 
-    def _read(self, data: Any, overrides: Sequence[str], source: str) -> Wanted:
+    def read(self, data: Any, overrides: Sequence[str] = (), source: str = "") -> Wanted:
+        """The same of what a file holds; `source` is its name."""
         places: dict[str, str] = {}  # which override wrote there
         for override in overrides:
             try:

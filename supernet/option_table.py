@@ -7,7 +7,7 @@ import inspect
 import json
 import textwrap
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
@@ -20,11 +20,15 @@ Kinds = Mapping[type[Kind], Mapping[str, type[Kind]]]
 _WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false"}
 
 
-def option_table(options: type[Options], title: str, kinds: Kinds | None = None) -> str:
+def option_table(
+    options: type[Options], title: str, kinds: Kinds | None = None, elsewhere: Collection[type[Options]] = ()
+) -> str:
     """Markdown: a table for each group of options, under the name that stands before its fields in `--set`. `kinds`
-    are the alternatives of a tagged base."""
+    are the alternatives of a tagged base; the groups `elsewhere` have their tables in another manual."""
     parts = []
     for place, cls in _groups(options, "", kinds or {}):
+        if cls in elsewhere:
+            continue
         intro = inspect.cleandoc(cls.__doc__ or "").replace("\n", " ")
         tag = f" of kind `{cls.kind_name()}`" if issubclass(cls, Kind) else ""
         lines = [f"### {f'`{place}`{tag}' if place else title}", *(["", intro] if intro else [])]
@@ -91,7 +95,15 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
 
 
 def _docstrings(cls: type[Options]) -> dict[str, str]:
-    """The text that stands below each field."""
+    """The text that stands below each field, those of the classes it is made from included."""
+    inherited = [base for base in cls.__mro__[1:] if issubclass(base, Options) and base not in (Options, Kind)]
+    found: dict[str, str] = {}
+    for one in (*reversed(inherited), cls):
+        found |= _own_docstrings(one)
+    return found
+
+
+def _own_docstrings(cls: type[Options]) -> dict[str, str]:
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     assert isinstance(body, ast.ClassDef)
     found = {}

@@ -56,7 +56,7 @@ class StrictReader:
 
     def _read_options(self, expected: type[Options], data: Any, path: str) -> Options:
         if not isinstance(data, dict):
-            example = f"{{{expected.__struct_fields__[0]}: ...}}"
+            example = self._example(expected, data)
             raise SpecError(path, f"{show(data)} can't stand here: expected fields and their values, {example}")
         if issubclass(expected, Kind) and expected in self.kinds:
             kinds = self.kinds[expected]
@@ -80,6 +80,12 @@ class StrictReader:
             return expected(**values)
         except SpecError as error:
             raise (error.under(path) if path else error) from None
+
+    def _example(self, expected: type[Options], data: Any) -> str:
+        kinds = self.kinds.get(expected, {}) if issubclass(expected, Kind) else {}
+        if kinds:
+            return f"{{kind: {data if isinstance(data, str) and data in kinds else '...'}}}"
+        return f"{{{expected.__struct_fields__[0]}: ...}}"
 
 
 def to_plain(value: Any) -> Any:

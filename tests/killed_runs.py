@@ -1,9 +1,9 @@
 """Trains a run to its end although it is killed again and again; tests/test_resuming.py compares the weights.
 
-    python -m tests.killed_runs FOLDER PROCESSES OVERRIDES... -- STEPS...
+    python -m tests.killed_runs FOLDER PROCESSES CONFIG OVERRIDES... -- STEPS...
 
-Each start is as many forks of this process, which has imported everything but run nothing; each kills itself (SIGKILL)
-in the middle of the given step.
+CONFIG is a run of train_supernet.py, or of retrain.py where it has a spec. Each start is as many forks of this process,
+which has imported everything but run nothing; each kills itself (SIGKILL) in the middle of the given step.
 """
 
 import os
@@ -13,11 +13,10 @@ import sys
 import traceback
 from pathlib import Path
 
-import training.step
 from training.loop import train
-from training.reading import load_config
-
-ROOT = Path(__file__).parent.parent
+from training.network_step import NetworkStep
+from training.reading import load_config, load_network_config
+from training.step import Sandwich
 
 
 def attempt(folder, config, dies_at, world):
@@ -38,15 +37,19 @@ def attempt(folder, config, dies_at, world):
 
 
 def run(folder, config, dies_at):
-    accumulate, counted = training.step.Sandwich._accumulate, [0]
+    counted = [0]
 
-    def counting(self, *arguments):
-        counted[0] += 1
-        if counted[0] == dies_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return accumulate(self, *arguments)
+    def count(method):
+        def counting(self, *arguments):
+            counted[0] += 1
+            if counted[0] == dies_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return method(self, *arguments)
 
-    training.step.Sandwich._accumulate = counting
+        return counting
+
+    Sandwich._accumulate = count(Sandwich._accumulate)
+    NetworkStep._loss = count(NetworkStep._loss)
     status = 1
     try:
         train(config, folder)
@@ -59,8 +62,9 @@ def run(folder, config, dies_at):
 
 if __name__ == "__main__":
     split = sys.argv.index("--")
-    folder, world, overrides = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:split]
-    config = load_config(ROOT / "configs" / "digits.yaml", overrides)
+    folder, world, file, overrides = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:split]
+    load = load_network_config if file.read_text().startswith("spec:") else load_config
+    config = load(file, overrides)
     for dies_at in map(int, sys.argv[split + 1 :]):
         for status in attempt(folder, config, dies_at, world):
             assert os.WIFSIGNALED(status), f"ended with {status} before it was killed"

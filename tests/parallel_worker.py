@@ -11,9 +11,10 @@ import torch
 from supernet import Supernet, load_space
 from training.averaging import Averaged
 from training.calibration import batch_norms, calibrate
-from training.config import OptimizerConfig, PrecisionConfig, StepConfig
+from training.config import OptimizerConfig, PrecisionConfig
 from training.processes import processes
 from training.step import LARGEST, SAMPLED, SMALLEST, Member, Sandwich
+from training.supernet_config import StepConfig
 
 IMAGES = 8
 SETTINGS = {
@@ -27,7 +28,7 @@ SETTINGS = {
 def train(us, options, parts):
     torch.manual_seed(0)
     net = Supernet(load_space("tiny"), sync_norm=True).double()
-    averaged = Averaged(net, 0.9)
+    averaged = Averaged(net, Supernet(net.space, sync_norm=net.sync_norm), 0.9)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
     sandwich = Sandwich(net, optimizer, StepConfig(**options), OptimizerConfig(clip=1.0), us=us)
     rng, generator = random.Random(0), torch.Generator().manual_seed(0)

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from supernet import SpecError
-from training.config import RunConfig
-from training.launching import PROJECT, launch, resolve_paths
+from training.launching import PROJECT, launch
 from training.on_ray import run_on_ray
 from training.on_slurm import run_on_slurm, submit
 from training.processes import ProcessesError
 from training.reading import parse_config
+from training.supernet_config import SupernetConfig
 
 TWO = ["precision.device=cpu", "processes.count=2", "processes.cpus=1", "processes.gpus=0"]
 
@@ -62,14 +62,14 @@ def test_paths_are_made_absolute(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", "/somewhere")
     names = ["space=iformer", "init_spec=iformer_t"]
     paths = ["data.path=data/x", "init=a.pt", "step.teacher.model=regnety_160", "step.teacher.weights=~/b.pt"]
-    config = resolve_paths(_config(*names, *paths))
+    config = _config(*names, *paths).with_absolute_paths()
     assert (config.space, config.init_spec, config.step.teacher.model) == ("iformer", "iformer_t", "regnety_160")
     assert (config.data.path, config.init) == (f"{tmp_path}/data/x", f"{tmp_path}/a.pt")
     assert config.step.teacher.weights == "/somewhere/b.pt"
-    files = resolve_paths(_config("space=mine.yaml", "init_spec=specs/a"))
+    files = _config("space=mine.yaml", "init_spec=specs/a").with_absolute_paths()
     assert (files.space, files.init_spec) == (f"{tmp_path}/mine.yaml", f"{tmp_path}/specs/a")
-    assert resolve_paths(config) == config
-    assert resolve_paths(_config()) == _config()
+    assert config.with_absolute_paths() == config
+    assert _config().with_absolute_paths() == _config()
 
 
 @pytest.mark.parametrize(
@@ -240,4 +240,4 @@ def test_a_config_travels():
 
     config = _config("step.teacher.model=a", "phases=[{start: 0, elastic: [width]}]")
     assert pickle.loads(pickle.dumps(config)) == config  # noqa: S301
-    assert isinstance(msgspec.structs.replace(config, seed=1), RunConfig)
+    assert isinstance(msgspec.structs.replace(config, seed=1), SupernetConfig)

@@ -8,11 +8,13 @@ import torch
 from supernet.values import SpecError
 from training.checkpoint import load_latest
 from training.loop import DivergedError, train
+from training.moving import Mover
 from training.processes import Processes
 from training.reading import load_config
 from training.run_folder import checkpoints
 from training.setting import Training
 from training.step import Sandwich
+from training.supernet_subject import SupernetSubject
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,17 +26,17 @@ def config(*overrides):
 
 
 def test_a_gradient_that_is_not_finite_never_reaches_a_checkpoint(tmp_path, monkeypatch):
-    move, moved = Sandwich._move, [0]
+    move, moved = Mover.move, [0]
 
-    def spoilt(self):
+    def spoilt(self, gradients):
         moved[0] += 1
-        return move(self)
+        return move(self, gradients)
 
     def exchange(self, *groups, **options):
         if moved[0] == 4:
             self.net.gradients[0] = float("inf")
 
-    monkeypatch.setattr(Sandwich, "_move", spoilt)
+    monkeypatch.setattr(Mover, "move", spoilt)
     monkeypatch.setattr(Sandwich, "_exchange", exchange)
     with pytest.raises(DivergedError, match=r"the gradient is not finite at step 5 .*step_00000004\.pt"):
         train(config("checkpoint.steps=1"), tmp_path)
@@ -44,12 +46,14 @@ def test_a_gradient_that_is_not_finite_never_reaches_a_checkpoint(tmp_path, monk
 
 
 def test_members_of_a_step_are_different(tmp_path):
-    run = Training(config("phases=[{start: 1, elastic: [kernel]}]", "step.sampled=4"), tmp_path, Processes())
-    assert len(run.members.of(0, 0)) == 1  # nothing is elastic yet
+    settings = config("phases=[{start: 1, elastic: [kernel]}]", "step.sampled=4")
+    subject = SupernetSubject(settings)
+    run = Training(settings, subject, tmp_path, Processes())
+    assert len(subject.members(0, 0)) == 1  # nothing is elastic yet
     run.step = run.steps_per_epoch
-    run.enter_phase()
+    subject.begin_epoch(1)
     for _ in range(5):
-        specs = [member.spec for member in run.members.of(run.step, 0.5)]
+        specs = [member.spec for member in subject.members(run.step, 0.5)]
         assert len(specs) == len(set(specs)) > 2
         run.step += 1
 

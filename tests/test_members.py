@@ -3,9 +3,9 @@
 import pytest
 
 from supernet import count, load_space
-from training.config import StepConfig
 from training.members import Members
 from training.step import LARGEST, SAMPLED, SMALLEST
+from training.supernet_config import StepConfig
 
 
 @pytest.mark.parametrize("sampling", ["uniform", "stratified", "adjacent"])

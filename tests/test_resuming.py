@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from training.checkpoint import load_latest
-from training.run_folder import checkpoints, load_supernet
+from training.run_folder import checkpoints
+from training.supernet_folder import load_supernet
 
 ROOT = Path(__file__).parent.parent
 # Everything that remembers: an adaptive sampler, averaged weights, moments, phases that sort, parts of a step, mixing.
@@ -41,13 +42,15 @@ OPTIONS = [
     "checkpoint.steps=2",
     "log.every=1",
 ]
+DIGITS = ROOT / "configs" / "digits.yaml"
 PHASES = (
     "phases=[{start: 0, elastic: [kernel, expand]}, {start: 2, elastic: [kernel, expand, width, depth], sort: true}]"
 )
 
 
-def run(folder, options, deaths=(), world=1):
-    command = [sys.executable, "-m", "tests.killed_runs", str(folder), str(world), *options, "--", *map(str, deaths)]
+def run(folder, options, deaths=(), world=1, config=DIGITS):
+    command = [sys.executable, "-m", "tests.killed_runs", str(folder), str(world), str(config), *options]
+    command += ["--", *map(str, deaths)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400)
 

@@ -6,9 +6,9 @@ import random
 import pytest
 
 from supernet import count, load_space
-from training.config import PhaseConfig, StepConfig
 from training.phases import phase_at, phases
 from training.sampling import AdjacentSampler, StratifiedSampler, make_sampler
+from training.supernet_config import PhaseConfig, StepConfig
 
 
 def of_a_step(sampler, rng, number, progress):

@@ -11,11 +11,12 @@ from supernet import SpecError, Supernet, load_space, sort_channels
 from training.averaging import Averaged
 from training.calibration import batch_norms, calibrate
 from training.compiling import make_runner
-from training.config import AugmentConfig, OptimizerConfig, StepConfig, TeacherConfig
+from training.config import AugmentConfig, OptimizerConfig, TeacherConfig
 from training.evaluation import evaluate, evaluate_members, evaluation_members
 from training.losses import soft_cross_entropy, soft_labels
 from training.precision import Precision
 from training.step import LARGEST, SAMPLED, SMALLEST, Member, Sandwich, resized
+from training.supernet_config import StepConfig
 from training.teacher import Teacher, colour_change, make_teacher
 
 
@@ -72,7 +73,7 @@ def test_all_members_add_to_one_gradient(net, members, distill):
     found = ours.step(members, iter([(images, targets)]), 1, False).losses
     torch.testing.assert_close(net.gradients, expected)
     torch.testing.assert_close(found.double(), torch.tensor(losses, dtype=torch.double), rtol=1e-5, atol=1e-6)
-    assert ours.optimizer.steps == 1
+    assert ours.mover.optimizer.steps == 1
 
 
 def test_parts_of_a_step_are_averaged(net, members):
@@ -186,14 +187,16 @@ def test_a_teacher_for_images_of_another_size(tmp_path):
     with pytest.raises(
         SpecError, match=r"step\.teacher\.model: 'vit_tiny_patch16_224' can't take images of 16 pixels: Input height"
     ):
-        make_teacher(StepConfig(teacher=config), AugmentConfig(), space, Precision())
+        make_teacher(config, "step.teacher", AugmentConfig(), space, [space.largest().resolution], Precision())
     fitting = space.with_(resolutions=(160, 224))  # it sees images of the largest size only
-    teacher = make_teacher(StepConfig(teacher=config), AugmentConfig(), fitting, Precision())
+    teacher = make_teacher(
+        config, "step.teacher", AugmentConfig(), fitting, [fitting.largest().resolution], Precision()
+    )
     scores = teacher.scores(torch.zeros(2, 3, 224, 224), Precision())
     assert scores.shape == (2, 10)
     assert not scores.requires_grad
     with pytest.raises(SpecError, match="160 pixels"):
-        make_teacher(StepConfig(teacher=config, resolution="batch"), AugmentConfig(), fitting, Precision())
+        make_teacher(config, "step.teacher", AugmentConfig(), fitting, fitting.resolutions, Precision())
 
 
 def test_two_classifiers_learn_from_labels_and_teacher():
@@ -329,7 +332,7 @@ def test_averaged_weights_run_wherever_slices_are_copied():
     torch.manual_seed(0)
     space = load_space("efficientformerv2_small").with_(resolutions=(32,))
     net = Supernet(space)
-    averaged = Averaged(net, 0.9)
+    averaged = Averaged(net, Supernet(net.space, sync_norm=net.sync_norm), 0.9)
     images = torch.randn(4, 3, 32, 32)
     for spec in space.members(random.Random(0), 8):
         assert torch.equal(averaged.net(images, spec), net(images, spec))

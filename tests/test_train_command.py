@@ -16,7 +16,7 @@ import torch
 
 from supernet import load_spec, save_spec
 from training.claim import claimed
-from training.run_folder import load_supernet, read_setting, read_supernet
+from training.supernet_folder import load_supernet, read_setting, read_supernet
 
 ROOT = Path(__file__).parents[1]
 DIGITS = str(ROOT / "configs" / "digits.yaml")
@@ -226,7 +226,7 @@ def test_out_is_a_folder_of_something_else(name, refused, tmp_path):
 
 
 def test_two_runs_in_one_folder(refused, copy):
-    with claimed(copy):
+    with claimed(copy, "space.yaml"):
         before = files(copy)
         assert refused(training(copy, schedule__epochs=3)) == f"--out: another process trains in {copy}"
         assert files(copy) == before

@@ -10,12 +10,12 @@ import pytest
 from supernet import SpecError
 from supernet.options import Options, field_hints
 from supernet.values import Choice, Limit
-from training.config import PhaseConfig, RunConfig, StepConfig
 from training.reading import format_config, load_config, parse_config
+from training.supernet_config import PhaseConfig, StepConfig, SupernetConfig
 
 TINY = """\
-space: digits
 data: {source: digits}
+space: digits
 """
 
 
@@ -48,14 +48,16 @@ def _random_value(hint, rng):
 @pytest.mark.parametrize("seed", range(100))
 def test_random_runs_come_back(seed):
     rng = random.Random(seed)
-    values = {name: _random_value(hint, rng) for name, hint in field_hints(RunConfig) if name not in ("phases", "step")}
+    values = {
+        name: _random_value(hint, rng) for name, hint in field_hints(SupernetConfig) if name not in ("phases", "step")
+    }
     starts = sorted(rng.sample(range(100), rng.randint(0, 3)))
     phases = tuple(PhaseConfig(start=start, elastic=("width",)[: start % 2]) for start in starts)
     step = {name: _random_value(hint, rng) for name, hint in field_hints(StepConfig)}
     values["data"] = msgspec.structs.replace(values["data"], batch_size=rng.randint(200, 300))
     values["schedule"] = msgspec.structs.replace(values["schedule"], epochs=rng.randint(100, 1000))
     step |= {"largest": True, "conflict_from": rng.randrange(100)}
-    config = RunConfig(phases=phases, step=StepConfig(**step), **values)
+    config = SupernetConfig(phases=phases, step=StepConfig(**step), **values)
     text = format_config(config)
     again = parse_config(text)
     assert again == config

@@ -11,8 +11,6 @@ from pathlib import Path
 
 from supernet.values import SpecError, printable
 
-OURS = "space.yaml"
-"""The first file of a run that is written."""
 OTHERS = ("config.yaml", "log.jsonl", "environment.json", "checkpoints")
 """Names that a run takes for its own."""
 
@@ -20,13 +18,14 @@ logger = logging.getLogger("training")
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """The folder is there and nobody else's until the end. The system frees it where the process is killed."""
+def claimed(folder: Path, ours: str) -> Iterator[None]:
+    """The folder is there and nobody else's until the end. The system frees it where the process is killed. `ours`: the
+    first file of a run of this kind that is written."""
     shown = printable(str(folder))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         foreign = [name for name in OTHERS if (folder / name).exists()]
-        if foreign and not (folder / OURS).exists():
+        if foreign and not (folder / ours).exists():
             raise SpecError("--out", f"{shown} has a {foreign[0]} of something else; a run needs a folder of its own")
         lock = (folder / ".lock").open("a")
     except OSError as error:

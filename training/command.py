@@ -14,7 +14,6 @@ import torch
 from supernet import NetSpec, Space, SpecError, command_line, load_space, load_spec
 from supernet.values import UserError, first_line, printable
 
-from .config import RunConfig
 from .data import open_data
 from .evaluation import evaluate_members
 from .launching import launch
@@ -22,7 +21,9 @@ from .loop import Interrupted, train
 from .precision import set_up
 from .processes import device_for
 from .reading import load_config
-from .run_folder import has_checkpoints, read_setting, read_supernet
+from .run_folder import has_checkpoints
+from .supernet_config import SupernetConfig
+from .supernet_folder import read_setting, read_supernet
 
 _ADVICE = {
     "does not have a deterministic implementation": "Set precision.deterministic=false, or another device.",
@@ -73,7 +74,7 @@ def train_command(path: str, overrides: Sequence[str], out: Path) -> None:
     launch(config, out, train)
 
 
-def _check(config: RunConfig, out: Path) -> None:
+def _check(config: SupernetConfig, out: Path) -> None:
     """What can be known before processes are started, a job waits in a queue, and data are looked through."""
     if out.exists() and not out.is_dir():
         raise SpecError("--out", f"{printable(str(out))} is a file; a run is a folder")

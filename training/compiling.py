@@ -9,7 +9,8 @@ from torch import nn
 
 from supernet import NetSpec, Subnet, Supernet
 
-from .step import SAMPLED, Member, Runner
+from .step import SAMPLED, Runner
+from .subject import Member
 
 
 def make_runner(net: Supernet, compiles: bool) -> Runner | None:

@@ -81,16 +81,19 @@ def evaluate_members(
 ) -> Iterator[dict[str, Any]]:
     """A row for each member: its name, scores, parameters and MACs."""
     for name, spec in members:
-        scores = evaluate_member(net, spec, calibration, validation, precision, us)
-        counted = count(spec)
-        yield {
-            "name": name,
-            "top1": round(scores.top1, 3),
-            "top5": round(scores.top5, 3),
-            "loss": round(scores.loss, 5),
-            "params_m": round(counted.params / 1e6, 4),
-            "macs_m": round(counted.macs / 1e6, 3),
-        }
+        yield scores_row(name, evaluate_member(net, spec, calibration, validation, precision, us), spec)
+
+
+def scores_row(name: str, scores: Scores, spec: NetSpec) -> dict[str, Any]:
+    counted = count(spec)
+    return {
+        "name": name,
+        "top1": round(scores.top1, 3),
+        "top5": round(scores.top5, 3),
+        "loss": round(scores.loss, 5),
+        "params_m": round(counted.params / 1e6, 4),
+        "macs_m": round(counted.macs / 1e6, 3),
+    }
 
 
 def evaluation_members(space: Space, random_members: int, published: bool, seed: int) -> list[tuple[str, NetSpec]]:

@@ -9,8 +9,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from .config import RunConfig
 
 Body = Callable[[RunConfig, Path], None]
@@ -24,7 +22,7 @@ def launch(config: RunConfig, out: Path, body: Body) -> None:
     Paths are made absolute first. An error of the body is raised here, and ProcessesError where processes are lost for
     good. A body that is started again, after a lost process or a time limit, continues from its checkpoint in `out`.
     """
-    config, out = resolve_paths(config), out.expanduser().absolute()
+    config, out = config.with_absolute_paths(), out.expanduser().absolute()
     if config.processes.launcher == "ray":
         from .on_ray import run_on_ray
 
@@ -35,31 +33,6 @@ def launch(config: RunConfig, out: Path, body: Body) -> None:
         run_on_slurm(config, out, body)
     else:
         body(config, out)
-
-
-def resolve_paths(config: RunConfig) -> RunConfig:
-    """The config with absolute paths: processes on a cluster start in other directories."""
-    teacher = config.step.teacher
-    if teacher is not None:
-        teacher = msgspec.structs.replace(teacher, weights=_absolute(teacher.weights))
-    return msgspec.structs.replace(
-        config,
-        space=_absolute_if_file(config.space),
-        init=_absolute(config.init),
-        init_spec=_absolute_if_file(config.init_spec),
-        data=msgspec.structs.replace(config.data, path=_absolute(config.data.path)),
-        step=msgspec.structs.replace(config.step, teacher=teacher),
-    )
-
-
-def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute()) if path else ""
-
-
-def _absolute_if_file(name: str) -> str:
-    """A name of something published stays as it is."""
-    is_path = any(mark in name for mark in "/\\") or Path(name).suffix.lower() in (".yaml", ".yml")
-    return _absolute(name) if is_path else name
 
 
 def python_path() -> str:

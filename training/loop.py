@@ -1,4 +1,4 @@
-"""The training of a supernet, from its config to the last evaluation.
+"""A run of training, from its config to the last evaluation, whatever it trains.
 
 Every random number of a step follows from the seed, the step and the process, so that a run that was interrupted and
 continued ends with the weights of one that was not.
@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,15 +20,15 @@ from supernet.values import UserError
 
 from .claim import claimed
 from .config import RunConfig
-from .evaluation import evaluate_members, evaluation_members
 from .log import RunLog
 from .processes import processes
 from .randomness import Purpose, seed_from
 from .run_folder import warn_of_changes, write_setting
 from .saving import continue_, save
 from .setting import Training
-from .step import Member
 from .stopping import Stop, stop_on_signals
+from .subject import Member
+from .subjects import subject_of
 
 _LOOK_BACK = 50
 """Steps after which a GPU's losses are fetched at the latest, to see whether one is not finite."""
@@ -46,8 +47,8 @@ class Interrupted(Exception):  # noqa: N818  it is no error
 def train(config: RunConfig, out: Path) -> None:
     """Trains, or continues, the run in the folder `out`. This is one process of those that take part."""
     with processes(config.precision) as us, stop_on_signals() as stop:
-        run = Training(config, out, us)
-        with claimed(out) if us.is_main else contextlib.nullcontext():
+        run = Training(config, subject_of(config), out, us)
+        with claimed(out, run.subject.file) if us.is_main else contextlib.nullcontext():
             continue_(run)
             if run.step < run.total_steps or not run.evaluated:
                 _train(run, stop)
@@ -58,14 +59,13 @@ def train(config: RunConfig, out: Path) -> None:
 
 def _train(run: Training, stop: Stop) -> None:
     if run.us.is_main:
-        write_setting(run.out, run.config, run.space)
+        write_setting(run.out, run.config, run.subject.write)
     log = RunLog(run.out, run.config.log, run.us.is_main, run.total_steps, run.step)
     with _old_objects_left_alone(), log:
         log.say(run.about())
         _end_epoch(run, log, stop)  # where the run was stopped before it could
         while run.step < run.total_steps:
-            run.enter_phase()
-            run.sort_if_due()
+            run.subject.begin_epoch(run.epoch)
             _train_epoch(run, log, stop)
             _end_epoch(run, log, stop)
         log.say(f"{run.step:,} steps are done; the run is in {run.out}")
@@ -85,14 +85,14 @@ def _old_objects_left_alone() -> Iterator[None]:
 def _train_epoch(run: Training, log: RunLog, stop: Stop) -> None:
     """From the next step to the end of its epoch."""
     epoch, config = run.epoch, run.config
-    solve_conflicts = config.step.conflict != "none" and epoch >= config.step.conflict_from
     batches = run.batches()
     began, since = time.monotonic(), run.step
     while run.step < (epoch + 1) * run.steps_per_epoch:
         torch.manual_seed(seed_from(config.seed, run.step, run.us.rank, Purpose.STEP))
         run.schedule.step_update(run.step)
-        members = run.members.of(run.step, run.step / run.total_steps)
-        outcome = run.sandwich.step(members, batches, config.optimizer.accumulate, solve_conflicts)
+        run.subject.begin_step(run.step, run.steps_per_epoch, run.progress)
+        members = run.subject.members(run.step, run.progress)
+        outcome = run.subject.step(members, batches, config.optimizer.accumulate, epoch)
         if run.averaged is not None:
             run.averaged.update(run.net)
         run.step += 1
@@ -104,7 +104,7 @@ def _train_epoch(run: Training, log: RunLog, stop: Stop) -> None:
             began, since = time.monotonic(), run.step
         else:
             log.advance(run.step)
-            if run.members.learns or run.us.device.type == "cpu" or len(run.pending) >= _LOOK_BACK:
+            if run.subject.learns or run.us.device.type == "cpu" or len(run.pending) >= _LOOK_BACK:
                 _look_at_losses(run)
         _save_or_stop(run, log, stop)
     _look_at_losses(run)
@@ -114,11 +114,14 @@ def _end_epoch(run: Training, log: RunLog, stop: Stop) -> None:
     """Evaluates if it is time to, and saves; nothing if that was done, or in the middle of an epoch."""
     if run.evaluated or run.step % run.steps_per_epoch:
         return
-    due = run.step // run.steps_per_epoch % run.config.evaluate.every == 0 or run.step == run.total_steps
+    is_last = run.step == run.total_steps
     score = None
-    if due:
+    if is_last or run.step // run.steps_per_epoch % run.subject.evaluate_every == 0:
         save(run, None)  # the evaluation can be long, and may be stopped
-        score = _evaluate(run, log, stop)
+        rows = _evaluate(run, log, stop)
+        score = sum(float(row["top1"]) for row in rows) / len(rows)
+        if is_last and run.us.is_main:
+            run.subject.finish(run.out, run.trained_net, rows)
     run.evaluated = True
     save(run, score)
 
@@ -131,12 +134,12 @@ def _look_at_losses(run: Training) -> dict[str, float]:
         by_role: dict[str, list[float]] = {}
         for member, value in zip(members, values, strict=True):
             if not abs(value) < float("inf"):
-                raise _diverged(run, step, f"the loss of the {member.role} subnet is {value}", member)
+                raise _diverged(run, step, f"the loss of the {member} is {value}", member)
             by_role.setdefault(member.role, []).append(value)
         if not bool(outcome.finite):
             raise _diverged(run, step, "the gradient is not finite", members[0])
-        if run.members.learns:
-            run.members.learn(members, values)
+        if run.subject.learns:
+            run.subject.learn(members, values)
         shown = {role: sum(found) / len(found) for role, found in by_role.items()}
     run.pending.clear()
     return shown
@@ -147,31 +150,22 @@ def _diverged(run: Training, step: int, what: str, member: Member) -> DivergedEr
     if run.us.is_main:
         save_spec(member.spec, where)
     return DivergedError(
-        f"{what} at step {step:,} (the spec of the {member.role} subnet is in {where}). The last good checkpoint: "
+        f"{what} at step {step:,} (the spec of the {member} is in {where}). The last good checkpoint: "
         f"{run.last_good}. A lower optimizer.lr, optimizer.clip, or bf16 for fp16 may help."
     )
 
 
 @torch.no_grad()
-def _evaluate(run: Training, log: RunLog, stop: Stop) -> float:
-    """Mean top-1 of the members that are watched."""
-    options = run.config.evaluate
-    members = evaluation_members(run.space, options.random, options.published, run.config.seed)
+def _evaluate(run: Training, log: RunLog, stop: Stop) -> list[Mapping[str, Any]]:
+    """Of all that is watched."""
     rows = []
-    for row in evaluate_members(
-        run.trained_net,
-        members,
-        lambda size: run.data.calibration_batches(size, options.calibration_images),
-        lambda size: run.data.validation_batches(size, options.images),
-        run.precision,
-        run.us,
-    ):
+    for row in run.subject.evaluate(run.trained_net, run.data):
         rows.append(row)
         if run.us.any(stop.requested is not None):
             log.say(f"stopped while evaluating; the same command continues the run in {run.out}")
             raise Interrupted(stop.requested or "another process was asked to stop")
     log.evaluation(run.step, rows)
-    return sum(float(row["top1"]) for row in rows) / len(rows)
+    return rows
 
 
 def _save_or_stop(run: Training, log: RunLog, stop: Stop) -> None:

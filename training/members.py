@@ -9,10 +9,11 @@ from typing import Any
 from supernet import Space
 from supernet.options import Size
 
-from .config import StepConfig
 from .randomness import Purpose, seed_from
 from .sampling import make_sampler
-from .step import LARGEST, SAMPLED, SMALLEST, Member
+from .step import LARGEST, SAMPLED, SMALLEST
+from .subject import Member
+from .supernet_config import StepConfig
 
 TRIES = 4
 """Draws for each member that is wanted: a space or a band may not have as many."""

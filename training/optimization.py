@@ -6,15 +6,18 @@ import torch
 from timm.optim import create_optimizer_v2, list_optimizers
 from timm.scheduler import CosineLRScheduler
 from timm.scheduler.scheduler import Scheduler
+from torch import nn
 
-from supernet import Supernet
 from supernet.values import SpecError, did_you_mean, first_line
 
 from .config import OptimizerConfig, ScheduleConfig
 
 
-def make_optimizer(net: Supernet, config: OptimizerConfig, images_per_step: int) -> torch.optim.Optimizer:
-    """Vectors (norms, biases, layer scales) and bias tables have no weight decay."""
+def make_optimizer(
+    net: nn.Module, config: OptimizerConfig, images_per_step: int, layer_decay: float | None = None
+) -> torch.optim.Optimizer:
+    """Vectors (norms, biases, layer scales) and bias tables have no weight decay. With `layer_decay`, each block has so
+    much of the rate of the one above it."""
     known = list_optimizers()
     if config.name.lower().removeprefix("lookahead_") not in known:
         raise SpecError("optimizer.name", f"{config.name!r} is none of timm's: {did_you_mean(config.name, known)}")
@@ -27,6 +30,7 @@ def make_optimizer(net: Supernet, config: OptimizerConfig, images_per_step: int)
             lr=peak_lr(config, images_per_step),
             weight_decay=config.weight_decay,
             momentum=config.momentum,
+            layer_decay=layer_decay,
             **options,
             **eps,
         )
@@ -42,8 +46,9 @@ def peak_lr(config: OptimizerConfig, images_per_step: int) -> float:
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, config: ScheduleConfig, steps_per_epoch: int) -> Scheduler:
-    """Warm-up and cosine over all steps; a function of the step alone."""
+    """Warm-up and cosine, then the lowest rate; a function of the step alone."""
     total = config.epochs * steps_per_epoch
+    after = config.cosine_from == "warmup"
     warmup = round(config.warmup_epochs * steps_per_epoch)
     peak = optimizer.param_groups[0]["lr"]
     for field in ("warmup_lr", "min_lr"):
@@ -53,10 +58,11 @@ def make_schedule(optimizer: torch.optim.Optimizer, config: ScheduleConfig, step
         raise SpecError("schedule.warmup_epochs", f"{config.warmup_epochs:g} are not fewer than {config.epochs} epochs")
     return CosineLRScheduler(
         optimizer,
-        t_initial=total,
+        t_initial=total - warmup if after else total,
         lr_min=config.min_lr,
         warmup_t=warmup,
         warmup_lr_init=config.warmup_lr,
+        warmup_prefix=after,
         cycle_limit=1,
         t_in_epochs=False,
     )

@@ -9,7 +9,7 @@ import torch
 
 from supernet import Space, SpecError, Supernet, sort_channels
 
-from .config import PhaseConfig
+from .supernet_config import PhaseConfig
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from supernet import NetSpec, Space
 from supernet.space.bands import Bands
 
-from .config import StepConfig
+from .supernet_config import StepConfig
 
 
 class Sampler(Protocol):

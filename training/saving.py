@@ -3,11 +3,10 @@ config and the number of the step."""
 
 from __future__ import annotations
 
-import hashlib
 import time
 from typing import Any
 
-from supernet import SpecError, format_space
+from supernet import SpecError
 
 from .checkpoint import CheckpointError, load_latest, save_checkpoint
 from .run_folder import checkpoints, plain
@@ -16,11 +15,12 @@ from .setting import Training
 
 def save(run: Training, score: float | None) -> None:
     """Process 0 writes, the others wait. `score` tells which checkpoint was best."""
+    state = run.subject.state()
     if run.us.is_main:
         options = run.config.checkpoint
         path = save_checkpoint(
             checkpoints(run.out),
-            plain(_state(run)),
+            plain(_state(run) | state),
             step=run.step,
             score=score,
             keep_last=options.keep_last,
@@ -49,11 +49,10 @@ def continue_(run: Training) -> None:
         run.averaged.net.load_state_dict(state["averaged"]["net"])
         run.averaged.updates = state["averaged"]["updates"]
     run.optimizer.load_state_dict(state["optimizer"])
-    if state["scaler"] and run.sandwich.scaler.is_enabled():
-        run.sandwich.scaler.load_state_dict(state["scaler"])
-    run.enter_phase()
-    if state["sampler_of"] == _sampler_of(run):
-        run.members.load_state(state["sampler"])
+    if state["scaler"] and run.subject.scaler.is_enabled():
+        run.subject.scaler.load_state_dict(state["scaler"])
+    run.subject.begin_epoch(run.epoch)
+    run.subject.load_state(state)
 
 
 def _state(run: Training) -> dict[str, Any]:
@@ -65,26 +64,15 @@ def _state(run: Training) -> dict[str, Any]:
         "net": run.net.state_dict(),
         "averaged": averaged and {"net": averaged.net.state_dict(), "updates": averaged.updates},
         "optimizer": run.optimizer.state_dict(),
-        "scaler": run.sandwich.scaler.state_dict(),
-        "sampler": run.members.state(),
-        "sampler_of": _sampler_of(run),
+        "scaler": run.subject.scaler.state_dict(),
     }
-
-
-def _sampler_of(run: Training) -> str:
-    """What a sampler's memory is good for: another phase, or another way of sampling, starts without."""
-    step = run.config.step
-    return f"{step.sampling} {step.strata} {step.bank} {step.resolution} from epoch {run.phase.start}"
 
 
 def _written_for(run: Training) -> dict[str, str]:
     """What must not change from one start to the next."""
     config, options = run.config, run.config.optimizer
-    space = hashlib.blake2b(format_space(run.space).encode(), digest_size=8).hexdigest()
-    return {
-        "space": f"{run.space.name} {space}",
+    return run.subject.written_for() | {
         "seed": str(config.seed),
-        "norm": config.norm,
         "optimizer": f"{options.name} {options.weight_decay} {options.betas} {options.momentum} {options.eps}",
         "images per step": str(run.images_per_step),
         "training images": str(run.data.num_train),

@@ -4,48 +4,30 @@ gradients of all are added up."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from timm.utils import dispatch_clip_grad
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from supernet import NetSpec, Supernet
+from supernet import Supernet
 from supernet.options import Size
 
-from .config import OptimizerConfig, StepConfig
+from .config import OptimizerConfig
 from .conflict import two_groups, without_conflict
 from .losses import alpha_divergence, soft_cross_entropy, soft_labels
+from .moving import Mover
 from .precision import Precision
 from .processes import Processes
+from .subject import Member, Outcome
+from .supernet_config import StepConfig
 from .teacher import Teacher
 
 LARGEST, SMALLEST, SAMPLED = "largest", "smallest", "sampled"
 
-SMALLEST_SCALE = 2.0**-14
-"""Of losses in fp16: where even this overflows, no step will ever be made."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """A subnet with its part in the sandwich: largest, smallest or sampled."""
-
-    role: str
-    spec: NetSpec
-
 
 Runner = Callable[[Member], nn.Module]
 """The module that runs a member: its subnet, or a compiled form of it."""
-
-
-class Outcome(NamedTuple):
-    """On the device. The losses of the members, one each, are means over this process's batches; whether the gradient
-    is finite is the same on all processes."""
-
-    losses: Tensor
-    finite: Tensor
 
 
 class Sandwich:
@@ -63,14 +45,12 @@ class Sandwich:
         runner: Runner | None = None,
     ) -> None:
         self.net = net
-        self.optimizer = optimizer
         self.config = config
-        self.clip = (optimizer_config.clip, optimizer_config.clip_mode)
         self.precision = precision or Precision()
         self.us = us or Processes()
         self.teacher = teacher
         self.runner = runner or (lambda member: net.subnet(member.spec))
-        self.scaler = self.precision.scaler()
+        self.mover = Mover(net.parameters(), optimizer, optimizer_config, self.precision)
 
     def step(
         self, members: Sequence[Member], batches: Iterator[tuple[Tensor, Tensor]], parts: int, solve_conflicts: bool
@@ -95,11 +75,7 @@ class Sandwich:
 
             losses += self._accumulate(members, images, targets, parts, move)
         self._exchange(first, second, mutual=conflict == "attention")
-        finite = torch.isfinite(self.net.gradients.sum())
-        self._move()
-        if self.scaler.is_enabled():  # it skips steps whose gradient overflowed, and goes on with a smaller scale
-            finite = torch.tensor(self.scaler.get_scale() > SMALLEST_SCALE)
-        return Outcome(losses, finite)
+        return Outcome(losses, self.mover.move(self.net.gradients))
 
     def _accumulate(
         self,
@@ -125,7 +101,7 @@ class Sandwich:
                 loss = self._loss(scores, targets[mine], learns_from, taught)
             if member.role == LARGEST and self.config.distill != "none":
                 by_largest = _mean(scores).detach()
-            self.scaler.scale(loss / parts).backward()
+            self.mover.scaler.scale(loss / parts).backward()
             losses.append(loss.detach().float() / parts)
             if after is not None:
                 after(index)
@@ -178,14 +154,6 @@ class Sandwich:
             torch.cat(total, out=gradients)
         if self.us.world > 1:
             gradients /= self.us.world
-
-    def _move(self) -> None:
-        clip, mode = self.clip
-        if clip is not None:
-            self.scaler.unscale_(self.optimizer)
-            dispatch_clip_grad(self.net.parameters(), clip, mode=mode)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
 
 
 def resized(images: Tensor, size: Size) -> Tensor:

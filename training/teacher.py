@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from supernet import Space, WeightsError
+from supernet import NetSpec, Space, WeightsError
+from supernet.options import Size
 from supernet.values import SpecError, first_line, printable, show
 from supernet.weights.files import read_state
 
-from .config import AugmentConfig, StepConfig, TeacherConfig
+from .config import AugmentConfig, TeacherConfig
 from .losses import soft_cross_entropy, soft_labels
 from .precision import Precision
 
 Colours = tuple[float, ...]
+Criterion = Callable[[Tensor, Tensor], Tensor]
+"""The loss of scores and soft targets."""
+Taught = Space | NetSpec
+"""Whose classes and channels the teacher must have."""
 
 
 class Teacher:
@@ -39,7 +44,9 @@ class Teacher:
             scores: Tensor = self.net(images)
         return scores
 
-    def loss(self, scores: Any, targets: Tensor, by_teacher: Tensor) -> Tensor:
+    def loss(
+        self, scores: Any, targets: Tensor, by_teacher: Tensor, criterion: Criterion = soft_cross_entropy
+    ) -> Tensor:
         """A network with two classifiers learns from the labels with one and from the teacher with the other, as DeiT
         does; any other from both with the one it has."""
         from_labels, from_teacher = scores if isinstance(scores, tuple) else (scores, scores)
@@ -48,42 +55,48 @@ class Teacher:
         else:
             taught = soft_labels(from_teacher, by_teacher, self.config.temperature)
         share = self.config.share
-        return (1 - share) * soft_cross_entropy(from_labels, targets) + share * taught
+        return (1 - share) * criterion(from_labels, targets) + share * taught
 
 
-def make_teacher(step: StepConfig, augment: AugmentConfig, space: Space, precision: Precision) -> Teacher | None:
-    config = step.teacher
+def make_teacher(
+    config: TeacherConfig | None,
+    field: str,
+    augment: AugmentConfig,
+    taught: Taught,
+    resolutions: Iterable[int | Size],
+    precision: Precision,
+) -> Teacher | None:
+    """`field`: where the config stands; `resolutions`: of the images it will see."""
     if config is None:
         return None
     import timm
 
+    model = f"{field}.model"
     if not timm.is_model(config.model):
         near = ", ".join(difflib.get_close_matches(config.model, timm.list_models(), n=5)) or "see timm.list_models()"
-        raise SpecError("step.teacher.model", f"{config.model!r} is not a model of timm's; {near}")
+        raise SpecError(model, f"{config.model!r} is not a model of timm's; {near}")
     known = timm.get_pretrained_cfg(config.model)
-    if not config.weights and known is not None and known.num_classes != space.num_classes:
+    if not config.weights and known is not None and known.num_classes != taught.num_classes:
         raise SpecError(
-            "step.teacher.model",
-            f"{config.model!r} knows {known.num_classes} classes and the data have {space.num_classes}: "
-            "step.teacher.weights must be the checkpoint of one that was trained on such data",
+            model,
+            f"{config.model!r} knows {known.num_classes} classes and the data have {taught.num_classes}: "
+            f"{field}.weights must be the checkpoint of one that was trained on such data",
         )
     try:
         net = timm.create_model(
-            config.model, pretrained=not config.weights, num_classes=space.num_classes, in_chans=space.in_chans
+            config.model, pretrained=not config.weights, num_classes=taught.num_classes, in_chans=taught.in_chans
         )
     except (RuntimeError, OSError, ValueError) as error:
-        raise SpecError("step.teacher.model", f"the teacher's weights can't be had: {first_line(error)}") from None
+        raise SpecError(model, f"the teacher's weights can't be had: {first_line(error)}") from None
     if config.weights:
-        _load(net, config.weights)
+        _load(net, config.weights, f"{field}.weights")
     change = None
-    if not config.weights and space.in_chans == 3:  # a checkpoint of the user's own was trained on images as they are
+    if not config.weights and taught.in_chans == 3:  # a checkpoint of the user's own was trained on images as they are
         change = colour_change((augment.mean, augment.std), (net.pretrained_cfg["mean"], net.pretrained_cfg["std"]))
     if change is not None:
         change = (change[0].to(precision.device), change[1].to(precision.device))
     teacher = Teacher(precision.place_net(net), config, change)
-    # With `each`, members take the image of the largest size and make it smaller for themselves.
-    resolutions = space.resolutions if step.resolution == "batch" else (space.largest().resolution,)
-    _try(teacher, resolutions, space.in_chans, precision)
+    _try(teacher, model, resolutions, taught.in_chans, precision)
     return teacher
 
 
@@ -97,17 +110,17 @@ def colour_change(ours: tuple[Colours, Colours], theirs: tuple[Colours, Colours]
     return std / their_std, (mean - their_mean) / their_std
 
 
-def _load(net: nn.Module, path: str) -> None:
+def _load(net: nn.Module, path: str, field: str) -> None:
     try:
         net.load_state_dict(read_state(path)[0])
     except WeightsError as error:
-        raise SpecError("step.teacher.weights", str(error)) from None
+        raise SpecError(field, str(error)) from None
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
-        raise SpecError("step.teacher.weights", f"{printable(path)} is not of this teacher: {reason}") from None
+        raise SpecError(field, f"{printable(path)} is not of this teacher: {reason}") from None
 
 
-def _try(teacher: Teacher, resolutions: Iterable[Any], in_chans: int, precision: Precision) -> None:
+def _try(teacher: Teacher, field: str, resolutions: Iterable[int | Size], in_chans: int, precision: Precision) -> None:
     """Some networks take images of one size only: known now, not at the first step."""
     for resolution in resolutions:
         size = resolution if isinstance(resolution, tuple) else (resolution, resolution)
@@ -115,4 +128,4 @@ def _try(teacher: Teacher, resolutions: Iterable[Any], in_chans: int, precision:
             teacher.scores(precision.place(torch.zeros(1, in_chans, *size)), precision)
         except (RuntimeError, AssertionError, ValueError) as error:
             reason = f"{teacher.config.model!r} can't take images of {show(resolution)} pixels: {first_line(error)}"
-            raise SpecError("step.teacher.model", reason) from None
+            raise SpecError(field, reason) from None

@@ -22,11 +22,12 @@ from torch.nn import functional as F
 
 from bench.timing import Timed, clock, in_turn
 from supernet import Network, Space, Supernet, build
-from training.config import OptimizerConfig, StepConfig
+from training.config import OptimizerConfig
 from training.losses import soft_cross_entropy, soft_labels
 from training.optimization import make_optimizer
 from training.precision import Precision
 from training.step import LARGEST, SAMPLED, SMALLEST, Member, Sandwich
+from training.supernet_config import StepConfig
 
 from .setting import Setting
 

@@ -70,3 +70,13 @@ def synced(module: nn.Module) -> nn.Module:
     for name, child in module.named_children():
         setattr(module, name, synced(child))
     return module
+
+
+def synced_copy(net: nn.Module) -> None:
+    """The batch norms of a plain network exchanged in place; weights and statistics stay the same tensors."""
+    for module in list(net.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.modules.batchnorm._BatchNorm):
+                norm = SyncedNorm(child.num_features, child.eps, child.momentum, device="meta")
+                norm._parameters, norm._buffers = child._parameters, child._buffers
+                setattr(module, name, norm)

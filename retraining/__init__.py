@@ -1,0 +1,1 @@
+"""From networks that were found to trained ones: what retrain.py does."""

@@ -1,0 +1,86 @@
+"""All networks of a front, one after the other or several at once, and what came of them beside what was predicted."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from supernet import NetSpec
+from supernet.values import SpecError, counted, printable
+from training.launching import launch
+from training.loop import train
+from training.network_config import NetworkConfig
+from training.network_folder import read_network_setting, read_results
+from training.network_subject import specs_of_steps, wanted_spec
+from training.recipes import with_recipe
+
+from .findings import predictions, with_latencies
+from .front_files import write_front
+from .outcome import Outcome
+from .side_by_side import train_side_by_side
+
+
+class Job(NamedTuple):
+    name: str
+    file: Path
+    config: NetworkConfig
+    out: Path
+
+
+def front_command(args: argparse.Namespace) -> int:
+    files = chosen(network_files(args.front), args.most)
+    jobs = [
+        Job(file.stem, file, with_recipe(str(file), args.recipe, args.overrides), args.out / file.stem)
+        for file in files
+    ]
+    for job in jobs:
+        specs_of_steps(wanted_spec(job.config), job.config)
+    if args.at_once > 1:
+        train_side_by_side([(job.config, job.out) for job in jobs], args.at_once)
+    else:
+        for number, job in enumerate(jobs, start=1):
+            if _is_main():
+                print(f"network {number} of {len(jobs)}: {printable(job.name)}", flush=True)
+            launch(job.config, job.out, train)
+    if _is_main():
+        write_front(with_latencies(args.front, outcomes(args.front, jobs), args.out), args.out)
+    return 0
+
+
+def network_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise SpecError("--front", f"{printable(str(folder))} is no folder of networks")
+    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+    if not files:
+        raise SpecError("--front", f"{printable(str(folder))} holds no network: no .yaml file is there")
+    return files
+
+
+def chosen(files: list[Path], most: int | None) -> list[Path]:
+    """Spread over the front, both of its ends among them."""
+    if most is None or most >= len(files):
+        return files
+    if most == 1:
+        return files[:1]
+    return [files[round(index * (len(files) - 1) / (most - 1))] for index in range(most)]
+
+
+def outcomes(front: Path, jobs: list[Job]) -> list[Outcome]:
+    known = predictions(front)
+    found = []
+    for job in jobs:
+        results, spec = read_results(job.out), _spec(job.out)
+        found.append(Outcome(job.name, spec, results, known.get(job.file.name, {})))
+    print(f"{counted(len(found), 'network')} trained")
+    return found
+
+
+def _spec(run: Path) -> NetSpec:
+    return read_network_setting(run)[1]
+
+
+def _is_main() -> bool:
+    """Of the processes that torchrun or srun started, the first one speaks."""
+    return os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"

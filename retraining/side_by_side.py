@@ -1,0 +1,74 @@
+"""Several networks at the same time, each as a task of a Ray cluster: this computer's, or one that runs already."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from supernet.values import SpecError, UserError, first_line, printable
+from training.launching import python_path
+from training.network_config import NetworkConfig
+from training.processes import ProcessesError
+
+ATTEMPTS = 3
+"""For a network whose process dies: it goes on from its checkpoint."""
+
+
+def train_side_by_side(runs: Sequence[tuple[NetworkConfig, Path]], at_once: int) -> None:
+    """Each of `processes.cpus` and `processes.gpus`. What fails is said when all others are done."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise SpecError("--at-once", f"needs the package ray: {first_line(error)}") from None
+    started = not ray.is_initialized()
+    if started:
+        ray.init(log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": python_path()}})
+    try:
+        _train(ray, runs, at_once)
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _train(ray: Any, runs: Sequence[tuple[NetworkConfig, Path]], at_once: int) -> None:
+    waiting, failed, done = list(runs), [], 0
+    running: dict[Any, Path] = {}
+    while waiting or running:
+        while waiting and len(running) < at_once:
+            config, out = waiting.pop(0)
+            running[_task(ray, config, out)] = out
+        (answer,), _ = ray.wait(list(running), num_returns=1)
+        out = running.pop(answer)
+        try:
+            ray.get(answer)
+        except ray.exceptions.RayTaskError as error:
+            cause = error.cause if isinstance(error.cause, UserError) else error
+            failed.append(f"{printable(out.name)}: {first_line(cause)}")
+        except ray.exceptions.RayError as error:
+            failed.append(f"{printable(out.name)}: its process was lost: {first_line(error)}")
+        done += 1
+        print(f"{done} of {len(runs)} are done: {printable(out.name)}", flush=True)
+    if failed:
+        raise ProcessesError(f"{len(failed)} of {len(runs)} failed; {'; '.join(failed)}")
+
+
+def _task(ray: Any, config: NetworkConfig, out: Path) -> Any:
+    needs: dict[str, float] = {"num_cpus": config.processes.cpus}
+    has = ray.cluster_resources()
+    if config.precision.device == "cuda" or (config.precision.device == "auto" and has.get("GPU", 0) > 0):
+        needs["num_gpus"] = config.processes.gpus
+    for name, amount in (("CPU", needs["num_cpus"]), ("GPU", needs.get("num_gpus", 0))):
+        if amount > has.get(name, 0):
+            field = "processes.cpus" if name == "CPU" else "processes.gpus"
+            raise SpecError(field, f"each network needs {amount:g} {name}s; Ray has {has.get(name, 0):g}")
+    remote = ray.remote(_run).options(max_retries=ATTEMPTS, **needs)
+    return remote.remote(config.with_absolute_paths(), out.expanduser().absolute())
+
+
+def _run(config: NetworkConfig, out: Path) -> None:
+    from training.loop import train
+
+    train(config, out)
