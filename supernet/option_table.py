@@ -7,7 +7,7 @@ import inspect
 import json
 import textwrap
 import types
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
@@ -21,18 +21,18 @@ _WORDS = {int: "whole number", float: "number", str: "text", bool: "true or fals
 
 
 def option_table(
-    options: type[Options], title: str, kinds: Kinds | None = None, elsewhere: Collection[type[Options]] = ()
+    options: type[Options], title: str, kinds: Kinds | None = None, elsewhere: Mapping[type[Options], str] | None = None
 ) -> str:
     """Markdown: a table for each group of options, under the name that stands before its fields in `--set`. `kinds`
-    are the alternatives of a tagged base; the groups `elsewhere` have their tables in another manual."""
-    parts = []
+    are the alternatives of a tagged base; the groups `elsewhere` have their tables in the manual named there."""
+    parts, elsewhere = [], elsewhere or {}
     for place, cls in _groups(options, "", kinds or {}):
         if cls in elsewhere:
             continue
         intro = inspect.cleandoc(cls.__doc__ or "").replace("\n", " ")
         tag = f" of kind `{cls.kind_name()}`" if issubclass(cls, Kind) else ""
         lines = [f"### {f'`{place}`{tag}' if place else title}", *(["", intro] if intro else [])]
-        rows = [_row(cls, name, place) for name in cls.__struct_fields__]
+        rows = [_row(cls, name, place, elsewhere) for name in cls.__struct_fields__]
         head = ["", "| option | value | default | meaning |", "|---|---|---|---|"] if rows else []
         parts.append("\n".join([*lines, *head, *rows]))
     return "\n\n".join(parts) + "\n"
@@ -50,13 +50,16 @@ def _groups(cls: type[Options], place: str, kinds: Kinds) -> Iterator[tuple[str,
             yield from _groups(one, below, kinds)
 
 
-def _row(cls: type[Options], name: str, place: str) -> str:
+def _row(cls: type[Options], name: str, place: str, elsewhere: Mapping[type[Options], str]) -> str:
     field = next(field for field in msgspec.structs.fields(cls) if field.name == name)
     hint = dict(field_hints(cls))[name]
     inner = options_in(hint)
     if inner is not None:
         many = get_origin(hint) is tuple
-        value = f"{'a list of these: ' if many else ''}see `{f'{place}.{name}'.strip('.')}{'[]' if many else ''}` below"
+        where = f"in [{elsewhere[inner]}]({elsewhere[inner]})" if inner in elsewhere else "below"
+        value = (
+            f"{'a list of these: ' if many else ''}see `{f'{place}.{name}'.strip('.')}{'[]' if many else ''}` {where}"
+        )
     else:
         value = _value(hint)
     meaning = _docstrings(cls).get(name, "")

@@ -23,7 +23,7 @@ def table() -> str:
 def network_table() -> str:
     """Without the groups that are those of a supernet's run."""
     shared = [options for _, hint in field_hints(RunConfig) if (options := options_in(hint)) is not None]
-    return option_table(NetworkConfig, "The run", elsewhere=[*shared, TeacherConfig])
+    return option_table(NetworkConfig, "The run", elsewhere=dict.fromkeys([*shared, TeacherConfig], "training.md"))
 
 
 if __name__ == "__main__":

@@ -40,11 +40,7 @@ def find_config(what: str, recipe: str, overrides: Sequence[str]) -> NetworkConf
 
 def with_recipe(network: str, recipe: str, overrides: Sequence[str]) -> NetworkConfig:
     """A published name, or a file."""
-    try:
-        spec = load_spec(network)
-    except SpecError as error:
-        raise SpecError(printable(network), str(error)) from None
-    path = _recipe_of(spec, recipe)
+    path = _recipe_of(load_spec(network), recipe)
     return read_network_config(_with_variant(_read(path), network) | {"spec": network}, overrides, printable(str(path)))
 
 
