@@ -3,8 +3,8 @@
     python bench/retraining.py [--network iformer_t] [--rounds 4]
 
 timm's side is the loop of its train.py with its own loader, transforms, mixup, optimiser and averaged weights. Rounds
-of both follow each other in this process; each is an epoch, timed from its first step's end to its last's, in seconds of
-the processor.
+of both follow each other in this process; each is an epoch, timed from the end of its first step to that of its last, in
+seconds of the processor.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from training.reading import parse_network_config
 
 CLASSES = 8
 RATE, DECAY, EMA = 1e-3, 0.05, 0.999
-AUGMENT = "rand-m9-mstd0.5-inc1"
+AUGMENT = "rand-m5-n2"
 
 
 def write_images(folder: Path, number: int) -> None:

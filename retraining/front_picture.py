@@ -33,7 +33,8 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
     FigureCanvasSVG(figure)
     panels = iter(figure.subplots(-(-number // columns), columns, squeeze=False).flat)
     published = _published(outcomes)
-    _cost(next(panels), outcomes, [one.params_m for one in outcomes], "parameters, M", published)
+    unit, factor = ("M", 1.0) if max(one.params_m for one in outcomes) >= 1 else ("k", 1e3)
+    _cost(next(panels), outcomes, [factor * one.params_m for one in outcomes], f"parameters, {unit}", published)
     for metric in metrics:
         _cost(next(panels), outcomes, [_ms(one, metric) for one in outcomes], f"{printable(metric)}, ms", {})
     if predicted:
@@ -57,15 +58,19 @@ def _cost(
     panel: Any, outcomes: Sequence[Outcome], costs: Sequence[float], words: str, published: Mapping[str, Place]
 ) -> None:
     _look(panel, words, "top-1, %")
+    panel.margins(0.09)
     panel.plot(costs, [one.top1 for one in outcomes], "o", color=_BLUE, ms=6, label="trained")
-    seen = [(cost, one.predicted[ACCURACY]) for cost, one in zip(costs, outcomes, strict=True) if one.predicted]
+    both = [(cost, one) for cost, one in zip(costs, outcomes, strict=True) if ACCURACY in one.predicted]
+    seen = [(cost, one.predicted[ACCURACY]) for cost, one in both]
     if seen:
+        for cost, one in both:
+            panel.plot([cost, cost], [one.predicted[ACCURACY], one.top1], color=_GREY, lw=0.7, zorder=1)
         panel.plot(*zip(*seen, strict=True), "o", color="white", mec=_GREY, ms=5, label="as the search saw them")
     if published:
         panel.plot(*zip(*published.values(), strict=True), "D", color="white", mec=_DARK, ms=6, label="published")
         for name, place in published.items():
             panel.annotate(name, place, xytext=(5, 4), textcoords="offset points", fontsize=8, color=_DARK)
-    panel.legend(frameon=False, fontsize=8, loc="lower right")
+    panel.legend(frameon=False, fontsize=8, loc="best")
 
 
 def _published(outcomes: Sequence[Outcome]) -> dict[str, Place]:

@@ -23,6 +23,8 @@ MANUALS = (
     "docs/training.md",
     "docs/latency.md",
     "docs/search.md",
+    "docs/retraining.md",
+    "docs/shipping.md",
 )
 
 
