@@ -3,8 +3,8 @@
     python bench/retraining.py [--network iformer_t] [--rounds 4]
 
 timm's side is the loop of its train.py with its own loader, transforms, mixup, optimiser and averaged weights. Rounds
-of both follow each other in this process; each is an epoch, timed from the end of its first step to that of its last, in
-seconds of the processor.
+of both follow each other in this process. Each is an epoch, timed from the end of its first step to that of its last,
+in seconds of the processor.
 """
 
 from __future__ import annotations

@@ -42,13 +42,15 @@ class AccuracyConfig(Options, frozen=True):
     """The images it is judged on; what is shown in the end should have been seen by nobody: validation."""
     images: Count = 0
     """Of them; 0: all."""
-    calibration_images: Count = 1024
+    calibration_images: Annotated[int, Limit(2, 10**9)] = 1024
     """Training images for the batch-norm statistics."""
     halving: Annotated[int, Limit(0, 8)] = 0
     """Successive halving: a batch is judged on a share of the images first, 1 / 2 ** halving, and only the better half
-    goes on to twice as many, until all. Those that were judged on all of them can be on the front."""
+    goes on to twice as many, until all. Better is decided by all objectives and the constraints. Only those that were
+    judged on all images can be on the front, and only of them the method is told how good they are."""
     function: str = ""
-    """Instead of a supernet: `module:name` of a Python function from a list of specs to a list of accuracies."""
+    """Instead of a supernet: `module:name` of a Python function from a list of specs to a list of accuracies, which are
+    percentages. The module is looked for in the current folder, too."""
     at_once: Annotated[int, Limit(1, 10_000)] = 1
     """Specs that the function gets at once; what an interruption can lose."""
 
@@ -57,7 +59,8 @@ class PredictorConfig(Options, frozen=True):
     """With a predictor, the method runs on predictions, and only what it finds is evaluated."""
 
     candidates: Positive = 20_000
-    """That the method looks at between two batches of evaluations."""
+    """That the method looks at between two batches of evaluations; optuna, whose samplers take milliseconds for each,
+    looks at 100 at most."""
     start: Positive = 64
     """Random networks that are evaluated before the first fit."""
     explore: Magnitude = 0.5
@@ -70,7 +73,7 @@ class WorkersConfig(Options, frozen=True):
     where: Annotated[str, Choice(("here", "ray"))] = "here"
     """In this process, or by actors of a Ray cluster that hold a supernet each."""
     number: Positive = 1
-    """Of actors."""
+    """Of actors; in this process there is one."""
     cpus: Annotated[float, Limit(0, 1024)] = 1
     """Of each actor."""
     gpus: Annotated[float, Limit(0, 64)] = 0
@@ -93,7 +96,7 @@ class EvolutionConfig(MethodConfig, tag="evolution", frozen=True):
     population: Annotated[int, Limit(4, 100_000)] = 64
     """Networks that are kept."""
     children: Annotated[int, Limit(1, 100_000)] = 32
-    """Of a generation."""
+    """Of a generation; with a predictor, 1,024 at least."""
     mutation: Annotated[float, Limit(0.001, 1)] = 0.1
     """Probability with which each choice is drawn anew."""
     crossover: Share = 0.5

@@ -48,6 +48,28 @@ def show(metric: str, value: float, known: Scale | None = None) -> str:
     return f"{value / factor:.4g} {unit}".strip()
 
 
+def show_exactly(metric: str, value: float) -> str:
+    """With as many digits as it takes to mean this value and no other, four at least."""
+    unit, factor = scale(metric, value)
+    texts = (f"{value / factor:.{digits}g}" for digits in range(4, 18))
+    found = (text for text in texts if "e+" not in text and rounded(float(text) * factor) == value)
+    return f"{next(found, f'{value / factor:.17g}')} {unit}".strip()
+
+
+def rounded(value: float) -> float:
+    """To the digits in which a limit is read: a product of what was typed and its unit is off in the last."""
+    return float(f"{value:.12g}")
+
+
+def show_reached(metric: str, value: float, at_most: bool) -> str:
+    """A limit that this value keeps, to be typed: what is no whole number is rounded to six digits, away from it."""
+    if value.is_integer() or value <= 0:
+        return show_exactly(metric, value)
+    decimals = 5 - math.floor(math.log10(value))
+    limit = (math.ceil if at_most else math.floor)(value * 10.0**decimals) / 10.0**decimals
+    return show_exactly(metric, rounded(limit))
+
+
 class Efficiency(NamedTuple):
     """EfficientFormerV2's mobile-efficiency score, to be maximised: 100 times the product of
     (metric / unit) ** alpha."""
@@ -81,6 +103,11 @@ class Costs:
         known = zip(self._fits, self.tables.values(), strict=True)
         ms = (fit.weight(unit.kind) * table.unit_ms(unit) for fit, table in known)
         return np.array([cost.params, cost.macs, *ms])
+
+    @property
+    def latencies(self) -> list[str]:
+        """The metrics that are latencies."""
+        return [LATENCY + name for name in self.tables]
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:
         return self.population(codes)

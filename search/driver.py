@@ -9,7 +9,7 @@ import numpy as np
 
 from supernet import NetSpec
 
-from .accuracy import Task
+from .accuracy import Task, images_on
 from .codes import Array
 from .halving import better_half
 from .methods import Method
@@ -22,7 +22,8 @@ from .workers import Evaluator
 
 @dataclass
 class Search:
-    """`watch` is told after each evaluation, and `after_batch` after each batch, when there is a front to show."""
+    """`watch` is told after each evaluation, and `after_batch` after each batch once something new was evaluated: until
+    then, a search that goes on has nothing to show that was not there before."""
 
     problem: Problem
     method: Method
@@ -30,6 +31,7 @@ class Search:
     evaluator: Evaluator[Task]
     evaluations: int
     images: int = 0
+    """On which networks are judged; 0 where that is not known."""
     workers: int = 1
     watch: Callable[[Search], None] = lambda search: None
     after_batch: Callable[[Search], None] = lambda search: None
@@ -61,9 +63,12 @@ class Search:
                     return
                 asked += len(self._batch)
                 accuracy, rows = self._evaluate(self._batch)
-                self.method.tell(self._batch, accuracy)
+                self.method.tell(self._batch[rows], accuracy[rows])
+                if len(rows) < len(self._batch):
+                    self.method.drop(np.delete(self._batch, rows, axis=0))
                 self._keep(self._batch[rows], accuracy[rows])
-                self.after_batch(self)
+                if self.fresh:
+                    self.after_batch(self)
         except BaseException:
             rows = np.array(sorted(self._partial), dtype=np.int64)
             self._keep(self._batch[rows], np.array([self._partial[row] for row in rows]))
@@ -75,7 +80,9 @@ class Search:
         for share, records in [*self.early, (1.0, self.records)]:
             accuracy[rows] = self._judged(batch, rows, share, records)
             if share < 1:
-                before, rows = rows, better_half(rows, accuracy[rows])
+                columns = self.problem.columns(batch[rows], accuracy[rows])
+                losses, excess = self.problem.losses(columns), self.problem.excess(columns)
+                before, rows = rows, better_half(rows, losses, excess)
                 self.done += len(before) - len(rows)
         return accuracy, rows
 
@@ -100,7 +107,7 @@ class Search:
                 self.done += 1
             self.watch(self)
 
-        images = round(share * self.images)
+        images = images_on(share, self.images)
         return evaluate_shared(
             records, batch[rows], self.evaluator, task_of, values_of, images=images, progress=progress
         )

@@ -17,13 +17,11 @@ from .costs import LATENCY
 from .driver import Search
 from .problem import Problem
 from .reading import format_config
-from .results import Comparison, Evaluated, Findings, Interval, Published
+from .results import Evaluated, Findings, Interval, Published
 from .trail import Trail
 
 
-def findings(
-    search: Search, config: SearchConfig, is_finished: bool, comparisons: tuple[Comparison, ...] = ()
-) -> Findings:
+def findings(search: Search, config: SearchConfig, is_finished: bool) -> Findings:
     trail, problem = search.whole_study() if config.whole_study else search.trail, search.problem
     front, best = trail.front(), trail.best()
     rows = []
@@ -57,7 +55,6 @@ def findings(
         published=_published(search),
         history=tuple(search.history),
         versions=_versions(),
-        comparisons=comparisons,
         is_finished=is_finished,
     )
 

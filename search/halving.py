@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .codes import Array
+from .fronts import select
 
 GROUP = 16
 """Networks of a batch that compete with each other, in the order in which they were asked for."""
@@ -19,11 +20,16 @@ def shares(rungs: int) -> list[float]:
     return [0.5**rung for rung in range(rungs, -1, -1)]
 
 
-def better_half(rows: Array, accuracy: Array, group: int = GROUP) -> Array:
-    """Of each group that is left, at least one. `rows` are places in the batch, and rise; `accuracy` is theirs."""
+def better_half(rows: Array, losses: Array, excess: Array, group: int = GROUP) -> Array:
+    """Of each group that is left, at least one. `rows` are places in the batch, and rise; `losses` and `excess` are
+    theirs, as the search ranks networks; a single objective ranks alone, and of equal ones the first is better."""
     kept = []
     for number in np.unique(rows // group):
         mine = np.flatnonzero(rows // group == number)
-        order = np.argsort(-accuracy[mine], kind="stable")
-        kept.append(np.sort(rows[mine[order[: max(1, len(mine) // 2)]]]))
+        half = max(1, len(mine) // 2)
+        if losses.shape[1] == 1:
+            best = np.argsort(losses[mine, 0], kind="stable")[:half]
+        else:
+            best = select(losses[mine], excess[mine], half)
+        kept.append(np.sort(rows[mine[best]]))
     return np.concatenate([np.zeros(0, dtype=np.int64), *kept])

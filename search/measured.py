@@ -1,8 +1,8 @@
-"""The best network measured on this computer, beside what the table predicted."""
+"""A network measured on this computer, beside what the table predicted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import deploy
@@ -13,35 +13,52 @@ from latency_lut.devices.torch_host import TorchHost
 from latency_lut.exporting import FORMS
 from latency_lut.items import Item, network
 from latency_lut.measuring import measure
-from latency_lut.table.latencies import Latencies
-from latency_lut.table.store import Store
-from supernet import SpecError
-from supernet.values import counted
+from latency_lut.table.latencies import Latencies, Latency
+from latency_lut.table.store import Collection, Store
+from supernet import NetSpec, SpecError
+from supernet.values import UserError, counted
 
 from .costs import LATENCY
 from .problem import Problem
-from .results import Comparison, Evaluated, Interval
+from .results import Comparison, Interval
 
 
-def measured_best(problem: Problem, name: str, best: Evaluated, out: Path) -> Comparison:
+def measured(problem: Problem, name: str, spec: NetSpec, predicted: float, out: Path) -> Comparison:
     """By the protocol of the table of that name. SpecError where that is not a table of this computer."""
-    assert best.spec is not None
     table = problem.costs.tables[name]
     device = this_device(table.collection.device, name)
-    item, anchor = network(best.spec), network(problem.space.smallest())
+    item, anchor = network(spec), network(problem.space.smallest())
     (out / "measured").mkdir(exist_ok=True)
     files = {one: _exported(one, device, out / "measured") for one in (item, anchor)}
     with Store(out / "measured" / "measured.sqlite", create=True) as store:
         collection = measure([item], anchor, device, store, table.collection.protocol, lambda one: files[one], TOOL)
         found = Latencies(store, collection).of(item)
     if found is None:
-        raise SpecError("measure", "the best network can't be measured here")
-    predicted = best.value(LATENCY + name)
+        raise SpecError("measure", "the network can't be measured here")
+    return _comparison(problem, name, predicted, collection, found)
+
+
+def measured_before(problem: Problem, name: str, spec: NetSpec, predicted: float, out: Path) -> Comparison | None:
+    """What an earlier start has measured, in all rounds, of this network by this table's device and protocol."""
+    table = problem.costs.tables[name]
+    try:
+        with Store(out / "measured" / "measured.sqlite") as store:
+            for collection in store.collections():
+                if (collection.device, collection.protocol) == (table.collection.device, table.collection.protocol):
+                    found = Latencies(store, collection).of(network(spec))
+                    if found is not None and found.bursts >= collection.protocol.rounds:
+                        return _comparison(problem, name, predicted, collection, found)
+    except UserError:  # there is none, or it is no longer a table: measuring says so
+        pass
+    return None
+
+
+def _comparison(problem: Problem, name: str, predicted: float, collection: Collection, found: Latency) -> Comparison:
     return Comparison(
         metric=LATENCY + name,
         predicted=predicted,
         measured=found.ms,
-        predicted_interval=Interval(*table.interval(predicted)),
+        predicted_interval=Interval(*problem.costs.tables[name].interval(predicted)),
         measured_interval=Interval(found.low_ms, found.high_ms),
         how=f"{collection}, {counted(collection.protocol.rounds, 'round')}",
     )
@@ -69,6 +86,10 @@ def _exported(item: Item, device: Device, folder: Path) -> Path | None:
         return None
     path = folder / f"{item.id}{FORMS[device.form]}"
     if not path.exists():
-        write = {"onnx": deploy.export_onnx, "torchscript": deploy.export_torchscript, "coreml": deploy.export_coreml}
+        write: dict[str, Callable[..., object]] = {
+            "onnx": deploy.export_onnx,
+            "torchscript": deploy.export_torchscript,
+            "coreml": deploy.export_coreml,
+        }
         write[device.form](item.module(), (1, *item.shape), path)
     return path

@@ -16,7 +16,7 @@ from supernet import SpecError
 from supernet.values import did_you_mean, show
 
 from .codes import Codes
-from .costs import BYTES, LATENCY, SIZE, Costs, Efficiency
+from .costs import BYTES, LATENCY, SIZE, Costs, Efficiency, rounded, show_exactly
 from .costs import show as in_words
 
 ACCURACY = "accuracy"
@@ -38,7 +38,7 @@ class Constraint:
     at_most: bool
 
     def __str__(self) -> str:
-        return f"{self.metric} {'<=' if self.at_most else '>='} {in_words(self.metric, self.limit)}"
+        return f"{self.metric} {'<=' if self.at_most else '>='} {show_exactly(self.metric, self.limit)}"
 
     def excess(self, values: np.ndarray) -> np.ndarray:
         """By which share of the limit it is broken; 0 where it is kept."""
@@ -50,6 +50,10 @@ def parse_constraint(text: str) -> Constraint:
     found = _SENTENCE.fullmatch(text)
     if found is None or found["sign"] not in ("<=", ">=", "<", ">"):
         raise SpecError("", f"{show(text)} is not of the form `METRIC <= NUMBER`, such as `params <= 7 M`")
+    if found["sign"] in ("<", ">"):
+        raise SpecError(
+            "", f"{show(text)}: limits belong to what is allowed; write {found['sign']}= for {found['sign']}"
+        )
     metric = " ".join(found["metric"].split())
     unit = found["unit"]
     known = ["", "ms", "us", "s"] if metric.startswith(LATENCY) else ["", "k", "K", "M", "G", "B"]
@@ -60,10 +64,11 @@ def parse_constraint(text: str) -> Constraint:
         number = float(found["number"])
     except ValueError:
         raise SpecError("", f"{show(text)}: {show(found['number'])} is no number") from None
-    limit = number * _FACTORS[unit]
-    if not math.isfinite(limit) or (metric == ACCURACY and not 0 <= limit <= 100):
+    limit, at_most = rounded(number * _FACTORS[unit]), found["sign"] == "<="
+    is_possible = 0 <= limit <= 100 if metric == ACCURACY else limit > 0 or (limit == 0 and not at_most)
+    if not math.isfinite(limit) or not is_possible:
         raise SpecError("", f"{show(text)}: {show(found['number'])} is no limit that {metric} can have")
-    return Constraint(metric, limit, found["sign"] in ("<=", "<"))
+    return Constraint(metric, limit, at_most)
 
 
 class Problem:
@@ -95,7 +100,9 @@ class Problem:
                     raise SpecError("efficiency", f"{show(metric)} is not known, {did_you_mean(metric, known)}")
 
     def _check(self, metric: str, path: str) -> None:
-        known = (ACCURACY, *self.metrics)
+        known = (ACCURACY, *dict.fromkeys((*self.metrics, SIZE, SCORE)))
+        if metric == SCORE and self.efficiency is None:
+            raise SpecError(path, f"{SCORE} must be defined first: set the option `efficiency`")
         if metric not in known and metric.startswith(LATENCY):
             names = [one.removeprefix(LATENCY) for one in known if one.startswith(LATENCY)]
             name = metric.removeprefix(LATENCY)

@@ -67,15 +67,17 @@ class _Lines:
 
     def show(self, search: Search) -> None:
         if search.fresh and time.monotonic() - self.last >= EVERY_S:
-            self._print(search)
+            self._print(search, f"{self.speed.left(search)} left")
 
     def close(self, search: Search) -> None:
+        """Whatever is left now is not under way."""
         self._print(search)
 
-    def _print(self, search: Search) -> None:
+    def _print(self, search: Search, *left: str) -> None:
         self.last = time.monotonic()
-        parts = [f"{search.done:,}/{search.evaluations:,} evaluations", f"{self.speed.per_second(search):.2f}/s"]
-        print("  ".join([*parts, *figures(search), f"{self.speed.left(search)} left"]), file=self.stream, flush=True)
+        parts = [f"{search.done:,}/{search.evaluations:,} evaluations"]
+        parts += [f"{self.speed.per_second(search):.2f}/s"] if search.fresh else []
+        print("  ".join([*parts, *figures(search), *left]), file=self.stream, flush=True)
 
 
 class _Bar:
@@ -87,13 +89,13 @@ class _Bar:
             progress.BarColumn(bar_width=None),
             progress.MofNCompleteColumn(),
             progress.TextColumn("{task.fields[speed]}"),
-            progress.TextColumn("{task.fields[left]} left"),
+            progress.TextColumn("{task.fields[left]}"),
             progress.TextColumn("{task.fields[figures]}"),
             console=console,
             refresh_per_second=4,
             expand=True,
         )
-        self.task = self.bar.add_task("", total=search.evaluations, speed="", left="?", figures="")
+        self.task = self.bar.add_task("", total=search.evaluations, speed="", left="", figures="")
         self.bar.start()
 
     def show(self, search: Search) -> None:
@@ -101,10 +103,11 @@ class _Bar:
             self.task,
             completed=search.done,
             speed=f"{self.speed.per_second(search):.2f}/s",
-            left=self.speed.left(search),
+            left=f"{self.speed.left(search)} left",
             figures="  ".join(figures(search)),
         )
 
     def close(self, search: Search) -> None:
         self.show(search)
+        self.bar.update(self.task, left="")
         self.bar.stop()

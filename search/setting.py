@@ -7,10 +7,10 @@ from pathlib import Path
 from latency_lut.lookup import LatencyTable
 from supernet import Space, SpecError, load_space
 from supernet.values import did_you_mean, printable, show
-from training.run_folder import read_setting
+from training.supernet_folder import read_setting
 
 from .config import SearchConfig
-from .costs import LATENCY, Costs, Efficiency
+from .costs import Costs, Efficiency
 from .measured import this_device
 from .problem import ACCURACY, Problem, parse_constraint
 
@@ -29,6 +29,8 @@ def make_problem(config: SearchConfig) -> Problem:
             constraints.append(parse_constraint(text))
         except SpecError as error:
             raise error.under(f"constraints[{index}]") from None
+    if config.workers.where == "here" and config.workers.number > 1:
+        raise SpecError("workers.number", f"{config.workers.number} are actors of Ray: set workers.where=ray for them")
     if config.measure:
         if config.measure not in tables:
             raise SpecError("measure", f"{show(config.measure)} is no table, {did_you_mean(config.measure, tables)}")
@@ -80,9 +82,6 @@ def _efficiency(config: SearchConfig) -> Efficiency | None:
         return None
     if not len(one.metrics) == len(one.units) == len(one.alphas) > 0:
         raise SpecError("efficiency", "metrics, units and alphas must be equally many, at least one")
+    if len(set(one.metrics)) < len(one.metrics):
+        raise SpecError("efficiency.metrics", f"a metric is there twice: {', '.join(one.metrics)}")
     return Efficiency(dict(zip(one.metrics, one.units, strict=True)), dict(zip(one.metrics, one.alphas, strict=True)))
-
-
-def latencies(problem: Problem) -> list[str]:
-    """The metrics that are latencies."""
-    return [metric for metric in problem.metrics if metric.startswith(LATENCY)]

@@ -1,5 +1,6 @@
 """Accuracies for searches in tests: a function of the network alone, with more than one hill."""
 
+import functools
 import math
 import os
 import time
@@ -25,3 +26,15 @@ def one(spec):
 
 def wrong(specs):
     return [1.0, 2.0]
+
+
+def _of(add, specs):
+    return [one(spec) + add for spec in specs]
+
+
+class Judge:
+    def __call__(self, specs):
+        return accuracy(specs)
+
+
+of_these, judge, built_in = functools.partial(_of, 0), Judge(), len

@@ -316,3 +316,14 @@ def test_files_beside_names(tmp_path, monkeypatch):
 def test_plain_yaml_readers_agree():
     """What we write, any YAML reader understands."""
     assert yaml.safe_load(format_spec(load_spec("efficientformerv2_s0")))["stages"][2]["blocks"][1]["repeat"] == 3
+
+
+def test_a_kind_by_its_name_alone():
+    """Of options that are all alternatives and have no field of their own."""
+    from search.reading import parse_config
+
+    for text, example in (("evolution", "{kind: evolution}"), ("evoluton", "{kind: ...}"), ("3", "{kind: ...}")):
+        with pytest.raises(SpecError, match=f"method: .* expected fields and their values, {example}"):
+            parse_config(f"method: {text}")
+    with pytest.raises(SpecError, match=r"accuracy: 3 can't stand here: .* {split: ...}"):
+        parse_config("accuracy: 3")

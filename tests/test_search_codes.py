@@ -121,7 +121,7 @@ def test_costs_are_the_counts():
         ("params<=7M", Constraint("params", 7e6, True)),
         ("macs >= 0.5 G", Constraint("macs", 5e8, False)),
         ("latency iphone13 <= 1.0 ms", Constraint("latency iphone13", 1.0, True)),
-        ("latency  my phone < 900 us", Constraint("latency my phone", 0.9, True)),
+        ("latency  my phone <= 900 us", Constraint("latency my phone", 0.9, True)),
         ("accuracy >= 70 %", Constraint("accuracy", 70.0, False)),
         ("size <= 500 kB", Constraint("size", 0.5, True)),
         ("efficiency >= 100", Constraint("efficiency", 100.0, False)),

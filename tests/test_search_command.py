@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -18,6 +19,7 @@ import yaml
 import search as package
 from latency_lut.__main__ import main as latency_lut
 from search.driver import Search
+from search.progress import _Lines
 from supernet import build, count, load_space, load_spec
 from tests.made_up_accuracy import one
 
@@ -208,6 +210,92 @@ def test_ctrl_c_leaves_a_usable_front(config, tmp_path, capsys, monkeypatch):
     assert load_spec(out / "best.yaml") in load_space("tiny")
 
 
+def files(folder):
+    """All results, as they are."""
+    names = [
+        "front.csv",
+        "best.yaml",
+        "report.html",
+        "front.svg",
+        *(f"front/{path.name}" for path in (folder / "front").iterdir()),
+    ]
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+def test_going_on_makes_nothing_worse(config, tmp_path, capsys, monkeypatch):
+    """A finished search that is started again and stopped before it comes to anything new leaves all as it was; what is
+    known is not written batch by batch."""
+    out, real = tmp_path / "run", Search.spec
+    assert main(config, "--out", out) == 0
+    before, written = files(out), []
+
+    def interrupted(search):
+        if len(search.trail) >= 16 and not search.fresh:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(_Lines, "show", lambda self, search: interrupted(search))
+    monkeypatch.setattr("search.command.write_networks", lambda *_: written.append(1))
+    capsys.readouterr()
+    assert main(config, "--out", out, "--set", "evaluations=60") == 130
+    assert "stopped before anything new was evaluated; what is in" in capsys.readouterr().out
+    assert files(out) == before
+    assert not written
+    monkeypatch.setattr(_Lines, "show", lambda self, search: None)
+    assert main(config, "--out", out) == 0
+    assert not written, "all was known"
+    assert "left" not in capsys.readouterr().err
+    count_ = [0]
+
+    def new_ones(self, code):
+        count_[0] += 1
+        if count_[0] == 30:
+            raise KeyboardInterrupt
+        return real(self, code)
+
+    monkeypatch.setattr(Search, "spec", new_ones)
+    assert main(config, "--out", out, "--set", "evaluations=60") == 130
+    assert "stopped; what was found until now is in" in capsys.readouterr().out
+    assert written
+    assert files(out) != before
+
+
+def test_somebody_in_a_hurry(config, tmp_path, capsys, monkeypatch):
+    """Ctrl-C while the results are written: one line says so, and the next start writes them."""
+    out = tmp_path / "run"
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("search.results.writing.draw_front", interrupted)
+        assert main(config, "--out", out) == 130
+    assert "stopped while the results were written" in capsys.readouterr().out
+    assert main(config, "--out", out) == 0
+    assert (out / "front.svg").exists()
+
+
+def test_one_objective_is_no_front(config, tmp_path, capsys):
+    """Those who ask for a way down are told what it takes."""
+    single = ("--set", "objectives=[accuracy]", "--set", "constraints=[]", "--set", "evaluations=6")
+    assert main(config, "--out", tmp_path / "run", *single, "--set", "method={kind: slimming}") == 0
+    assert (
+        "the front is one network; for the whole way down, set objectives=[accuracy, params]" in capsys.readouterr().out
+    )
+    assert main(config, "--out", tmp_path / "other", *single) == 0
+    assert "whole way" not in capsys.readouterr().out
+
+
+def test_a_budget_that_few_keep(config, tmp_path, capsys):
+    """What the error names can be typed; the search ends when there are no more."""
+    tight = ("--set", "space=iformer", "--set", "evaluations=4", "--set", "constraints=[params <= 822.8 k]")
+    assert main(config, "--out", tmp_path / "run", *tight) == 2
+    named = re.search(r"the least that one has is (params) (\S+ \S)", capsys.readouterr().err)
+    assert named is not None
+    typed = f"constraints=[{named[1]} <= {named[2]}]"
+    assert main(config, "--out", tmp_path / "run", *tight[:4], "--set", typed) == 0
+    assert "networks evaluated" in capsys.readouterr().out
+
+
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     """Of this computer, through PyTorch; quick and rough."""
@@ -240,13 +328,17 @@ def test_with_a_table_of_this_computer(config, table, tmp_path, capsys, monkeypa
     assert "predicted" in (out / "report.html").read_text().lower()
     said = capsys.readouterr().out.splitlines()
     assert said[-2] == "measuring the best network on host ..."
-    assert said[-1].startswith("measured ")
+    assert re.fullmatch(r"measured \S+ ms, predicted \S+ ms: the prediction is off by [+-]\S+%", said[-1])
     assert (out / "measured" / "measured.sqlite").exists()
 
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("search.measured.measured_best", interrupted)
+    monkeypatch.setattr("search.measured.measured", interrupted)
+    page = (out / "report.html").read_text()
+    assert main(config, "--out", out, *setting) == 130
+    assert '"comparisons":[{' in page, "what was measured"
+    assert '"comparisons":[{' in (out / "report.html").read_text(), "also where that was interrupted the next time"
     capsys.readouterr()
     assert main(config, "--out", tmp_path / "other", *setting) == 130
     assert "stopped; the best network was not measured" in capsys.readouterr().out
@@ -280,6 +372,24 @@ def tables(path):
         (["accuracy.function=tests.made_up_accuracy:nothing"], "can't be found"),
         (["accuracy.function=tests.made_up_accuracy:wrong"], "accuracy.function: it gave [1.0, 2.0] for 1 spec"),
         (["tables=[{name: a, file: no.sqlite}]"], "no.sqlite: there is no such table"),
+        (
+            ["method=evolution"],
+            "method: 'evolution' can't stand here: expected fields and their values, {kind: evolution}",
+        ),
+        (["method=evoluton"], "method: 'evoluton' can't stand here: expected fields and their values, {kind: ...}"),
+        (["constraints=[params < 8 k]"], "constraints[0]: 'params < 8 k': limits belong to what is allowed; write <="),
+        (["constraints=[params <= 3941]"], "the least that one has is params 3.942 k"),
+        (["objectives=[accuracy, sizes]"], "objectives[1]: the metric 'sizes' is not known, did you mean 'size'?"),
+        (["objectives=[accuracy, efficiency]"], "objectives[1]: efficiency must be defined first: set the option `eff"),
+        (
+            ["efficiency={metrics: [params, params], units: [1, 2], alphas: [-1, -1]}"],
+            "efficiency.metrics: a metric is there twice",
+        ),
+        (["accuracy.calibration_images=0"], "accuracy.calibration_images: 0 is not a number from 2"),
+        (["workers.number=8"], "workers.number: 8 are actors of Ray: set workers.where=ray"),
+        (["method={kind: importance}"], "method"),
+        (["method={kind: optuna, sampler: TPE}"], "method.sampler: Optuna has no sampler 'TPE'"),
+        (["storage=grpc://127.0.0.1:1"], "connection timeout"),
         (["measure=phone"], "measure: 'phone' is no table"),
         (["storage=nonsense"], "storage: 'nonsense' is no URL"),
     ],
@@ -291,6 +401,7 @@ def test_wrong_input_is_one_line(settings, words, config, tmp_path, capsys):
     errors = [line for line in said if line.startswith("error: ")]
     assert len(errors) == 1
     assert words in errors[0]
+    assert not (tmp_path / "run").exists() or "it gave" in words, "what is wrong is found out before"
 
 
 def test_evaluations_of_something_else_are_not_mixed(config, tmp_path, capsys):

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from search.codes import Codes
+from search.codes import Codes, keys
 from search.config import EvolutionConfig, OptunaConfig, PredictorConfig, RandomConfig, SearchConfig, SlimmingConfig
 from search.costs import Costs
 from search.exact import enumerate_codes
 from search.fronts import hypervolume, nondominated
 from search.methods import make_method
 from search.methods.polishing import Polishing
+from search.methods.sampling import Sampling
 from search.problem import Problem, parse_constraint
 from search.trail import Trail
 from supernet import SpecError, load_space, parse_space
@@ -209,3 +210,16 @@ def test_the_trail_is_what_brute_force_says(space):
     assert trail.best() == int(np.argmax(np.where(fine, accuracy, -1)))
     losses = np.stack([1 - accuracy[fine] / 100, params[fine] / 12_000], 1)
     assert trail.hypervolume() == pytest.approx(hypervolume(losses[nondominated(losses)], np.ones(2)))
+
+
+def test_proposals_where_few_networks_are_left():
+    """A sampler that finds nothing new is asked less and less, and all networks are found even so."""
+    problem = Problem(Costs(load_space("tiny")), ("accuracy", "params"), [parse_constraint("params <= 4486")])
+    every = enumerate_codes(problem.space)
+    fine = every[problem.costs(every)[:, 0] <= 4486]
+    sampling, found = Sampling(problem, 0, OptunaConfig(sampler="RandomSampler", batch=2)), []
+    while len(codes := sampling.ask(2)):
+        found += keys(codes)
+        sampling.tell(codes, np.ones(len(codes)))
+    assert sorted(found) == sorted(keys(fine))
+    assert len(sampling.study.trials) < 0.5 * 20 * len(found) / 2

@@ -1,6 +1,7 @@
 """What a search leaves behind: files that can be read back, a picture, and a page that shows all of it in a browser."""
 
 import csv
+import functools
 import html
 import json
 import random
@@ -17,16 +18,7 @@ import pytest
 
 import search.results.writing as writing
 from search.problem import Constraint
-from search.results import (
-    Batch,
-    Comparison,
-    Evaluated,
-    Findings,
-    Interval,
-    Published,
-    write_networks,
-    write_results,
-)
+from search.results import Batch, Comparison, Evaluated, Findings, Interval, Published, write_networks, write_results
 from search.results.findings import duration
 from search.results.labels import Labels
 from search.results.networks import Drawings
@@ -165,19 +157,20 @@ def test_stopped_anywhere_a_front_is_there(found, tmp_path, monkeypatch):
     half = tuple(replace(row, on_front=row.on_front and row.index % 2 == 0) for row in found.rows)
     before = replace(found, rows=half, best=next(row.index for row in half if row.on_front))
     writes = len(found.front()) + 2
-    real = writing.write_whole
+    real = {name: getattr(writing, name) for name in ("write_whole", "_write_changed")}
     for stop in range(writes):
         run = tmp_path / str(stop)
         write_networks(before, run)
         old = {path.name for path in (run / "front").iterdir()}
         left = iter(range(stop))
 
-        def stopping(path, content, left=left):
+        def stopping(write, *arguments, left=left):
             if next(left, None) is None:
                 raise KeyboardInterrupt
-            real(path, content)
+            write(*arguments)
 
-        monkeypatch.setattr(writing, "write_whole", stopping)
+        for name, write in real.items():
+            monkeypatch.setattr(writing, name, functools.partial(stopping, write))
         with pytest.raises(KeyboardInterrupt):
             write_networks(found, run)
         monkeypatch.undo()
@@ -186,7 +179,10 @@ def test_stopped_anywhere_a_front_is_there(found, tmp_path, monkeypatch):
             load_spec(run / row["file"])
         load_spec(run / "best.yaml")
     write_networks(found, run)
-    assert len(list((run / "front").iterdir())) == len(found.front())
+    files = {path: path.stat().st_ino for path in (run / "front").iterdir()}
+    assert len(files) == len(found.front())
+    write_networks(found, run)
+    assert {path: path.stat().st_ino for path in (run / "front").iterdir()} == files, "nothing changed"
 
 
 def test_names_that_are_hostile_do_no_harm_to_files(tmp_path):
@@ -347,6 +343,10 @@ function labelsThatTouch(doc) {
   const touch = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom - 4 && b.top < a.bottom - 4;
   return boxes.some((one, at) => boxes.slice(at + 1).some((other) => touch(one, other)));
 }
+function isUnderRing(doc) {
+  const [a, b] = [".for-best", ".ring.first"].map((one) => doc.querySelector(one)?.getBoundingClientRect());
+  return a && b && a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+}
 function look(frame) {
   const doc = frame.contentDocument;
   const blocked = doc.createElement("script");
@@ -366,6 +366,8 @@ function look(frame) {
     published: [...doc.querySelectorAll("#front-chart .for-published")].map((one) => one.textContent),
     touching: labelsThatTouch(doc),
     measured: doc.querySelector("#measured").textContent,
+    legend: [...doc.querySelectorAll("#front-chart .legend li")].map((one) => one.textContent),
+    hidden: isUnderRing(doc),
     heads: [...doc.querySelectorAll("#front-table thead button")].map((one) => one.textContent),
   };
 }
@@ -398,6 +400,7 @@ function use(doc) {
   change(doc.querySelector("[data-axis=across]"), "1");
   done.titles = [...doc.querySelectorAll("#front-chart .axis-title")].map((one) => one.textContent);
   doc.querySelectorAll(".segments input")[1].click();
+  done.legend = [...doc.querySelectorAll("#front-chart .legend li")].map((one) => one.textContent);
   done.closeUp = doc.querySelectorAll("#front-chart .marks > *").length;
   const progress = doc.querySelector("#progress svg");
   const left = progress.getBoundingClientRect().left;
@@ -424,9 +427,10 @@ def seen(found, tmp_path_factory):
     nothing = {"best": None, "comparisons": (), "history": ()}
     outside = tuple(replace(row, on_front=False, feasible=False) for row in found.rows)
     fronts = tuple(replace(row, spec=row.spec if row.on_front else None) for row in found.rows)
+    close = replace(found.comparisons[0], measured_interval=Interval(0.32001, 0.320014))
     pages = {
         "plain": found,
-        "narrow": replace(found, rows=fronts),
+        "narrow": replace(found, rows=fronts, comparisons=(close,)),
         "hostile": replace(make(device=HOSTILE, number=20), space=HOSTILE),
         "infeasible": replace(found, rows=outside, published=(), **nothing),
         "empty": replace(found, rows=(), published=(), **nothing),
@@ -461,7 +465,10 @@ def test_what_the_browser_shows(found, seen):
     assert page["marks"] == len(names) + 3
     assert set(page["published"]) == {"net_s", f"{HOSTILE[:31]}…", "net_l, not evaluated"}
     assert "0.3100 ms (0.2800 to 0.3400), measured 0.3200 ms" in page["measured"]
-    assert "inside the interval" in page["measured"]
+    assert "the prediction is off by \u22123.1 %, inside the interval" in page["measured"]
+    assert "measured 0.3200 ms (0.320010 to 0.320014)" in seen["narrow"]["measured"]
+    assert "on the front for other metrics" not in page["legend"]
+    assert not page["hidden"], "the best one's name, by its ring"
     assert seen["infeasible"]["rows"] == seen["empty"]["rows"] == 0
     assert seen["infeasible"]["stages"] == 5  # a network can be looked at although it is not on the front
     assert seen["hostile"]["title"] == f"{HOSTILE}: search"
@@ -481,6 +488,7 @@ def test_how_the_page_is_used(found, seen):
     assert used["down"] == used["up"][::-1]
     assert used["sort"] == "descending"
     assert used["titles"] == ["params, k", "macs, M"]
+    assert "on the front for other metrics" in used["legend"]
     assert used["closeUp"] == len(found.front()) + 3
     assert used["steps"] == ["1.429 after 10, 20 s", "72.22 % after 20, 40 s"]  # the first steps that have a figure
     assert used["aside"].startswith(best)

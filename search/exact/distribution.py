@@ -98,11 +98,31 @@ class CostDistribution:
             if not len(among) or (tried > _TRIES and inside < _RAREST * tried):
                 raise SpecError("window", self._nothing_between(low, high))
             wanted = (number - inside) * (tried + 1) / (inside + 1) if tried else number
-            codes = self._codes(sums.draw(rng, min(sums.at_once, int(1.02 * wanted) + 16), among), rng)
-            costs = self.population(codes)
-            found.append(codes[rng.permutation(np.flatnonzero((costs >= low) & (costs <= high)))])
-            tried, inside = tried + len(codes), inside + len(found[-1])
+            codes, kept = self._some(rng, sums, among, int(1.02 * wanted) + 16, low, high)
+            found.append(kept)
+            tried, inside = tried + codes, inside + len(kept)
         return np.concatenate(found)[:number]
+
+    def look(self, rng: np.random.Generator, number: int, tries: int, low: float, high: float) -> tuple[Array, int]:
+        """As `draw`, but `tries` networks are looked at, or a few more; then what lay in the window has to do. The
+        codes, and how many networks were looked at."""
+        sums = self._sums("choices")
+        among = self._entries(sums, low, high)
+        found = [np.zeros((0, len(self.space.layout.choices)), dtype=np.int32)]
+        tried = inside = 0
+        while len(among) and inside < number and tried < tries:
+            codes, kept = self._some(rng, sums, among, number if not tried else tries - tried, low, high)
+            found.append(kept)
+            tried, inside = tried + codes, inside + len(kept)
+        return np.concatenate(found)[:number], tried
+
+    def _some(
+        self, rng: np.random.Generator, sums: Sums, among: Array, number: int, low: float, high: float
+    ) -> tuple[int, Array]:
+        """Of `number` networks, or as many as go at once, from these entries: how many, and those in the window."""
+        codes = self._codes(sums.draw(rng, min(sums.at_once, number), among), rng)
+        costs = self.population(codes)
+        return len(codes), codes[rng.permutation(np.flatnonzero((costs >= low) & (costs <= high)))]
 
     def _entries(self, sums: Sums, low: float, high: float) -> Array:
         """Of the totals: those whose cells may hold networks of this cost."""

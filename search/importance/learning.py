@@ -21,7 +21,7 @@ from training.data import Data, open_data
 from training.loop import DivergedError
 from training.precision import Precision, set_up
 from training.processes import device_for
-from training.run_folder import read_setting, read_supernet
+from training.supernet_folder import read_setting, read_supernet
 
 from ..config import ImportanceConfig
 from .paths import IDENTITY, Paths

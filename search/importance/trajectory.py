@@ -10,7 +10,6 @@ import numpy as np
 from supernet.space.moves import smaller
 
 from ..codes import Array, Codes
-from ..costs import LATENCY
 from ..problem import Problem
 from .worth import Importances, Worth
 
@@ -59,8 +58,7 @@ class Bill:
 
     def __init__(self, problem: Problem, largest: Array) -> None:
         self._problem = problem
-        latencies = [metric for metric in problem.costs.metrics if metric.startswith(LATENCY)]
-        self._metrics = [latencies or ["macs"], ["macs"], ["params"]]
+        self._metrics = [problem.costs.latencies or ["macs"], ["macs"], ["params"]]
         self._units = problem.columns(largest[None])
 
     def __call__(self, codes: Array) -> Array:

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from ..feasible import Feasible
 from ..problem import Problem
 
 
@@ -19,6 +20,7 @@ class Method(ABC):
     def __init__(self, problem: Problem, seed: int) -> None:
         self.problem = problem
         self.rng = np.random.default_rng(seed)
+        self.feasible = Feasible(problem)
 
     @abstractmethod
     def ask(self, most: int) -> np.ndarray:
@@ -26,7 +28,10 @@ class Method(ABC):
 
     @abstractmethod
     def tell(self, codes: np.ndarray, accuracy: np.ndarray) -> None:
-        """The accuracies of all that were asked for, in that order."""
+        """The accuracies of those that were judged on all images, in the order in which they were asked for."""
+
+    def drop(self, codes: np.ndarray) -> None:  # noqa: B027  most never ask for a network again
+        """Those that were asked for and, on a share of the images, were not among the better half."""
 
     def begin_with(self, codes: np.ndarray, accuracy: np.ndarray) -> None:  # noqa: B027  most have no use for it
         """What was evaluated before this method began."""

@@ -11,7 +11,6 @@ import numpy as np
 
 from ..codes import Array, distinct, keys
 from ..config import EvolutionConfig
-from ..feasible import Feasible
 from ..fronts import crowding, nondominated, ranks, select
 from ..problem import Problem
 from .base import Method
@@ -20,6 +19,8 @@ JUDGES = 32
 """Networks of the front that children are compared with first: most can't stand up to one of them."""
 TRIES = 20
 """Generations of children that are thrown away, at most, for being known or beyond the constraints."""
+BARREN = 4
+"""Such generations in a row without any child that could stay are enough."""
 
 
 class Evolution(Method):
@@ -27,7 +28,6 @@ class Evolution(Method):
         super().__init__(problem, seed)
         self.config = config
         self.codes = problem.codes
-        self.feasible = Feasible(problem)
         self.seen: set[bytes] = set()
         self.population = self.codes.empty()
         self.losses = np.zeros((0, len(problem.objectives)))
@@ -73,9 +73,10 @@ class Evolution(Method):
         """New and within the constraints; where too few come about, random ones make up for them."""
         rank, crowd = self._standing()
         found, costs, tried = [self.codes.empty()], [self.problem.costs(self.codes.empty())], set[bytes]()
+        barren = 0
         for _ in range(TRIES):
             missing = number - sum(map(len, found))
-            if missing <= 0:
+            if missing <= 0 or barren == BARREN:
                 break
             children = self._bred(max(int(missing / self.share * 1.1), 64), rank, crowd)
             children = children[distinct(children, self.seen, tried)]
@@ -83,10 +84,12 @@ class Evolution(Method):
             columns = self.problem.columns(children)
             fine = self.problem.excess(columns) == 0
             self.share = 0.5 * self.share + 0.5 * max(float(fine.mean()) if len(fine) else 0.0, 0.05)
+            barren = 0 if fine.any() else barren + 1
             found.append(children[fine])
             costs.append(self.problem.costs_of(children)[fine])
-        else:
-            drawn = self.feasible.draw(self.rng, number - sum(map(len, found)), self.seen | tried)
+        missing = number - sum(map(len, found))
+        if missing > 0:
+            drawn = self.feasible.draw(self.rng, missing, self.seen | tried)
             found.append(drawn)
             costs.append(self.problem.costs(drawn))
         chosen = np.concatenate(found)[:number]

@@ -14,7 +14,6 @@ import numpy as np
 
 from ..codes import Array, distinct, keys
 from ..config import PredictorConfig
-from ..feasible import Feasible
 from ..fronts import select
 from ..predictor import Predictor
 from ..problem import Problem
@@ -29,7 +28,6 @@ class Guided(Method):
         super().__init__(problem, seed)
         self.config, self.make, self.batch, self.seed = config, make, batch, seed
         self.codes = problem.codes
-        self.feasible = Feasible(problem)
         self.known = self.codes.empty()
         self.accuracy = np.zeros(0)
         self.predictor = Predictor(self.codes, problem.costs)
@@ -72,6 +70,8 @@ class Guided(Method):
             inner.tell(codes, accuracy)
             looked_at.append((codes, accuracy, costs))
             left -= len(codes)
+            if inner.feasible.is_laborious:  # candidates no longer cost microseconds
+                break
         codes, accuracy, costs = map(np.concatenate, zip(*looked_at, strict=True))
         fresh = distinct(codes, self.seen)
         codes, accuracy = codes[fresh], accuracy[fresh]

@@ -41,6 +41,9 @@ class Importance(Method):
     def tell(self, codes: Array, accuracy: Array) -> None:
         self.polishing.tell(codes, accuracy)
 
+    def drop(self, codes: Array) -> None:
+        self.polishing.drop(codes)
+
     def _begin(self) -> None:
         self.importances = self.learn()
         self.trajectory = slim(self.problem, self.importances)

@@ -24,6 +24,7 @@ class Polishing:
         self.problem, self.rng = problem, rng
         self.feasible = Feasible(problem)
         self.codes, self.accuracy = problem.codes.empty(), np.zeros(0)
+        self.dropped: set[bytes] = set()
         self._around: dict[bytes, Array] = {}
         """The neighbours of a network that keep the constraints."""
 
@@ -31,9 +32,12 @@ class Polishing:
         self.codes = np.concatenate([self.codes, codes])
         self.accuracy = np.concatenate([self.accuracy, accuracy])
 
+    def drop(self, codes: Array) -> None:
+        self.dropped |= set(keys(codes))
+
     def ask(self, most: int) -> Array:
         """New networks around those that were evaluated; random ones where there are none left."""
-        most, known = min(most, max(BATCH, int(SHARE * len(self.codes)))), set(keys(self.codes))
+        most, known = min(most, max(BATCH, int(SHARE * len(self.codes)))), set(keys(self.codes)) | self.dropped
         columns = self.problem.columns(self.codes, self.accuracy)
         excess = self.problem.excess(columns)
         ranked = select(self.problem.losses(columns), excess, LOOKED_AROUND)

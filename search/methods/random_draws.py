@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..codes import Array, keys
-from ..feasible import Feasible
 from ..problem import Problem
 from .base import Method
 
@@ -14,7 +13,6 @@ BATCH = 32
 class RandomDraws(Method):
     def __init__(self, problem: Problem, seed: int) -> None:
         super().__init__(problem, seed)
-        self.feasible = Feasible(problem)
         self.seen: set[bytes] = set()
 
     def ask(self, most: int) -> Array:

@@ -17,7 +17,6 @@ from supernet.values import did_you_mean, first_line
 
 from ..codes import Array
 from ..config import OptunaConfig
-from ..feasible import Feasible
 from ..problem import ACCURACY, Problem, is_maximised
 from .base import Method
 
@@ -34,8 +33,10 @@ class Sampling(Method):
         self.tries = tries
         self.config = config
         self.codes = problem.codes
-        self.feasible = Feasible(problem)
         self.known: dict[bytes, float] = {}
+        self.dropped: set[bytes] = set()
+        self.patience = 1.0
+        """The share of `tries` that is worth it: less and less while all proposals are known or beyond the limits."""
         self.waiting: list[tuple[Any, bytes]] = []
         directions: list[Any] = ["maximize" if is_maximised(metric) else "minimize" for metric in problem.objectives]
         import optuna
@@ -47,7 +48,7 @@ class Sampling(Method):
     def ask(self, most: int) -> Array:
         found: dict[bytes, Array] = {}
         wanted = min(self.config.batch, most)
-        for _ in range(self.tries * wanted):
+        for _ in range(max(wanted, int(self.patience * self.tries * wanted))):
             if len(found) == wanted:
                 break
             with warnings.catch_warnings():
@@ -59,11 +60,15 @@ class Sampling(Method):
                 self._tell(trial, code, 0.0)
             elif key in self.known:
                 self._tell(trial, code, self.known[key])
+            elif key in self.dropped:
+                self._fail(trial)
             else:
                 found[key] = code
                 self.waiting.append((trial, key))
+        self.patience = min(1.0, 2 * self.patience) if found else self.patience / 2
         if len(found) < wanted:
-            drawn = self.feasible.draw(self.rng, wanted - len(found), set(self.known) | set(found))
+            known = set(self.known) | self.dropped | set(found)
+            drawn = self.feasible.draw(self.rng, wanted - len(found), known)
             found |= {code.tobytes(): code for code in drawn}
         return np.array(list(found.values()), dtype=np.int32).reshape(len(found), self.codes.genes)
 
@@ -74,6 +79,20 @@ class Sampling(Method):
             if key in by_key:
                 self._tell(trial, by_key[key], self.known[key])
         self.waiting = [(trial, key) for trial, key in self.waiting if key not in by_key]
+
+    def drop(self, codes: Array) -> None:
+        """How good they would have been on all images is not known: these trials have failed."""
+        dropped = {code.tobytes() for code in codes}
+        for trial, key in self.waiting:
+            if key in dropped:
+                self._fail(trial)
+        self.waiting = [(trial, key) for trial, key in self.waiting if key not in dropped]
+        self.dropped |= dropped
+
+    def _fail(self, trial: Any) -> None:
+        from optuna.trial import TrialState
+
+        self.study.tell(trial, state=TrialState.FAIL)
 
     def _tell(self, trial: Any, code: Array, accuracy: float) -> None:
         """A network beyond the constraints was not evaluated: it has the worst accuracy, and says how far it is off."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from supernet.space.moves import smaller
 
-from ..codes import Array
+from ..codes import Array, keys
 from ..config import SlimmingConfig
 from ..costs import LATENCY, Efficiency
 from ..problem import Problem
@@ -34,6 +34,7 @@ class Slimming(Method):
         self.now = self.codes.of([problem.space.largest()])[0]
         self.picked: Array | None = None
         self.known: dict[bytes, float] = {}
+        self.dropped: set[bytes] = set()
         self.polishing = Polishing(problem, self.rng)
         self.steps = config.steps or self._steps(evaluations)
 
@@ -41,6 +42,7 @@ class Slimming(Method):
         """Where the network now is one that several actions led to at once, it is evaluated itself first."""
         while self.now.tobytes() in self.known:
             actions = self._actions(self.now)
+            actions = actions[[code.tobytes() not in self.dropped for code in actions]]
             if not len(actions):
                 self.picked = None
                 return self.polishing.ask(most)
@@ -57,6 +59,11 @@ class Slimming(Method):
         self.polishing.tell(codes, accuracy)
         if self.picked is not None and not (codes[0] == self.now).all():
             self._go(self.picked[[code.tobytes() in self.known for code in self.picked]])
+
+    def drop(self, codes: Array) -> None:
+        """One that several actions lead to at once is judged even so: then it is alone."""
+        self.dropped |= set(keys(codes))
+        self.polishing.drop(codes)
 
     def _actions(self, code: Array) -> Array:
         """Networks one action away that cost less, as `space.smaller` gives them."""
@@ -100,7 +107,6 @@ class Slimming(Method):
 
 def default_efficiency(problem: Problem) -> Efficiency:
     """That of the paper for the devices at hand: milliseconds count fully, parameters by their root."""
-    latencies = [metric for metric in problem.costs.metrics if metric.startswith(LATENCY)]
-    speed = latencies or ["macs"]
+    speed = problem.costs.latencies or ["macs"]
     units = {metric: 1.0 if metric.startswith(LATENCY) else 1e9 for metric in speed} | {"params": 3e6}
     return Efficiency(units, {metric: -1.0 / len(speed) for metric in speed} | {"params": -0.5})

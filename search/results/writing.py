@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import io
+import os
 import re
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from .picture import draw_front
 from .report import report_html
 
 _OURS = re.compile(r"\d{3,}_-?[\d.]+_[\d.]+M\.yaml")
+_HALF = re.compile(r"\.(?P<whole>.+\.yaml)\.tmp-.*")
 
 
 def write_results(findings: Findings, run: str | Path) -> None:
@@ -36,16 +38,30 @@ def write_networks(findings: Findings, run: str | Path) -> None:
     """
     folder = Path(run) / "front"
     folder.mkdir(parents=True, exist_ok=True)
+    there = {path.name for path in folder.iterdir()}
     files = {spec_file(rank, row): row for rank, row in enumerate(findings.front(), start=1)}
     for name, row in files.items():
-        write_whole(folder / name, spec_text(findings, row))
+        _write_changed(folder / name, spec_text(findings, row), name in there)
     write_whole(Path(run) / "front.csv", front_csv(findings))
     best = findings.best_row()
     if best is not None:
         write_whole(Path(run) / "best.yaml", spec_text(findings, best))
     else:
         (Path(run) / "best.yaml").unlink(missing_ok=True)
-    _remove_stale(folder, set(files))
+    _remove_stale(folder, there - set(files))
+
+
+def _write_changed(path: Path, text: str, is_there: bool) -> None:
+    """Whole, as `write_whole` does it, which would look through the folder for each file."""
+    content = text.encode("utf-8")
+    if is_there and path.read_bytes() == content:
+        return
+    beside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def spec_text(findings: Findings, row: Evaluated) -> str:
@@ -104,10 +120,10 @@ def _plain(value: float) -> str:
     return str(int(value)) if value.is_integer() else repr(value)
 
 
-def _remove_stale(folder: Path, current: set[str]) -> None:
+def _remove_stale(folder: Path, names: set[str]) -> None:
     """What an earlier front left, also in the middle of a write. Files that have other names are somebody else's."""
-    for path in folder.iterdir():
-        if path.name not in current and _OURS.fullmatch(path.name):
-            path.unlink(missing_ok=True)
-    for half in folder.glob(".*.yaml.tmp-*"):
-        path_beside(folder / half.name[1:].rpartition(".tmp-")[0])  # removes what no running process writes
+    for name in names:
+        if _OURS.fullmatch(name):
+            (folder / name).unlink(missing_ok=True)
+        elif half := _HALF.fullmatch(name):
+            path_beside(folder / half["whole"])  # removes what no running process writes

@@ -58,7 +58,7 @@ class Patience:
 
 def reason(error: BaseException) -> str:
     """What lies at the bottom: libraries wrap the errors of databases."""
-    while error.__cause__ is not None:
+    while error.__cause__ is not None and str(error.__cause__):
         error = error.__cause__
     details = getattr(error, "details", None)  # of an error of gRPC
     text = details() if callable(details) else None

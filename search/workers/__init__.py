@@ -1,7 +1,7 @@
 """Who evaluates networks: this process, or actors of a Ray cluster. The same task has the same accuracy everywhere."""
 
-from .base import Evaluator, Result, WorkersError
+from .base import EvaluationError, Evaluator, Result, WorkersError
 from .here import Here
 from .on_ray import OnRay
 
-__all__ = ["Evaluator", "Here", "OnRay", "Result", "WorkersError"]
+__all__ = ["EvaluationError", "Evaluator", "Here", "OnRay", "Result", "WorkersError"]

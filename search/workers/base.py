@@ -16,6 +16,10 @@ class WorkersError(UserError):
     """A network could not be evaluated."""
 
 
+class EvaluationError(Exception):
+    """What failed, in words, where the next time may be better."""
+
+
 class Result(NamedTuple):
     position: int
     """Of the task, in the order in which tasks were taken."""

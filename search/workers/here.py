@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from .base import Function, Result, checked
+from .base import EvaluationError, Function, Result, WorkersError, checked
 
 T = TypeVar("T")
 
@@ -32,7 +32,10 @@ class Here(Generic[T]):
         source, position = iter(tasks), 0
         while group := list(itertools.islice(source, self.at_once)):
             began = time.perf_counter()
-            found = checked(self.function(group), len(group))
+            try:
+                found = checked(self.function(group), len(group))
+            except EvaluationError as error:
+                raise WorkersError(str(error)) from error
             seconds = (time.perf_counter() - began) / len(group)
             for accuracy in found:
                 yield Result(position, accuracy, seconds, worker)

@@ -45,7 +45,14 @@ const number = (metric, value) => (value === null ? "–" : fixed(value / metric
 const unitOf = (metric, value) => (value === null || !metric.unit ? "" : ` ${metric.unit}`);
 const withUnit = (metric, value) => `${number(metric, value)}${unitOf(metric, value)}`;
 const axisTitle = (metric) => (metric.unit ? `${metric.shown}, ${metric.unit}` : metric.shown);
-const range = (metric, ends) => `${number(metric, ends[0])} to ${number(metric, ends[1])}`;
+
+// With as many decimals as it takes for the ends to differ.
+function range(metric, ends) {
+  const words = (decimals) => ends.map((end) => (end === null ? "–" : fixed(end / metric.factor, decimals)));
+  let decimals = metric.decimals;
+  while (decimals < 9 && ends[0] !== ends[1] && words(decimals)[0] === words(decimals)[1]) decimals += 1;
+  return words(decimals).join(" to ");
+}
 
 // A difference in the words of the metric: points of a percentage, else percent of the other.
 function difference(metric, value, other) {

@@ -54,7 +54,8 @@ class FrontChart {
       if (network) choose(network);
     });
     this.svg.addEventListener("keydown", (event) => this.key(event));
-    holder.append(this.svg, this.legend());
+    this.list = element("ul", { class: "legend" });
+    holder.append(this.svg, this.list);
   }
 
   hover(network) {
@@ -91,6 +92,7 @@ class FrontChart {
     this.drawAll();
     this.drawMarks();
     this.drawRings();
+    this.drawLegend();
   }
 
   // What has no value for the upright axis stands on the floor.
@@ -162,7 +164,7 @@ class FrontChart {
     this.layers.marks.replaceChildren(...marked.map((spot) => MARKS[spot.kind](spot.x, spot.y, this.size)));
     this.layers.labels.replaceChildren();
     const labels = new Labels(this.layers.labels, this.box);
-    const half = { front: 5, published: 8, best: 8 };
+    const half = { front: 5, published: 16, best: 16 }; // a ring may be around them
     for (const { x, y, kind } of marked) if (kind in half) labels.keepFree(x, y, half[kind]);
     labels.lines = this.limitLabels.map(({ line }) => line);
     for (const spot of marked.filter((one) => one.kind === "best")) labels.put(spot.x, spot.y, "best", "for-best");
@@ -217,18 +219,18 @@ class FrontChart {
     }
   }
 
-  legend() {
+  drawLegend() {
     const sample = (mark) => shape("svg", { width: 24, height: 20, "aria-hidden": "true" }, mark);
     const hasOthers = networks.some((one) => one.isFeasible && one.rank === null);
     const items = [
       [front.length, MARKS.front(12, 10), "on the front, unbeaten in these two"],
-      [front.length > 1, MARKS.elsewhere(12, 10), "on the front for other metrics"],
+      [this.spots.some((spot) => spot.kind === "elsewhere"), MARKS.elsewhere(12, 10), "on the front for other metrics"],
       [best, MARKS.best(12, 10), "the best"],
       [published.length, MARKS.published(12, 10), "published"],
       [hasOthers, shape("path", { class: "dots", d: "M12 10h0" }), "evaluated"],
       [infeasible.size, shape("path", { class: "crosses", d: "M9 7l6 6m0 -6l-6 6" }), "evaluated, over a limit"],
     ];
     const shown = items.filter(([isThere]) => isThere);
-    return element("ul", { class: "legend" }, shown.map(([, mark, words]) => element("li", {}, sample(mark), words)));
+    this.list.replaceChildren(...shown.map(([, mark, words]) => element("li", {}, sample(mark), words)));
   }
 }

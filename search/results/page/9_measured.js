@@ -24,7 +24,7 @@ function measuredCard(comparison) {
     { class: "card measured" },
     element("h3", {}, metric.shown),
     element("div", { class: "track", "aria-hidden": "true" }, marks),
-    element("p", {}, `${sentence}: ${difference(metric, measured, predicted)}${verdict}.`),
+    element("p", {}, `${sentence}: the prediction is off by ${difference(metric, predicted, measured)}${verdict}.`),
     comparison.how ? note(comparison.how) : null,
   );
 }
