@@ -263,3 +263,15 @@ def test_side_by_side(front, tmp_path, capsys):
     capsys.readouterr()
     assert retrain("--front", front, "--out", out, "--most", 2, "--at-once", 2, sets=sets) == 2
     assert "1 of 2 failed; 001_90.00_0.050M: " in capsys.readouterr().err
+
+
+def test_half_precision(spec_file, tmp_path):
+    """bf16 and channels last learn the same, but for rounding."""
+    half = ("precision.amp=bf16", "precision.channels_last=true")
+    assert retrain(spec_file, "--out", tmp_path / "half", sets=half) == 0
+    assert retrain(spec_file, "--out", tmp_path / "single") == 0
+    half_loss, loss = (
+        json.loads((tmp_path / name / "results.json").read_text())["loss"] for name in ("half", "single")
+    )
+    assert half_loss == pytest.approx(loss, rel=0.03)
+    assert half_loss != loss
