@@ -9,6 +9,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +83,24 @@ def main_function(model: Any, path: str | Path) -> tuple[Any, Any]:
     return function, block
 
 
-def make_stable(package: Path, target: Path, metadata: Mapping[str, str]) -> None:
+@dataclass(frozen=True)
+class Credits:
+    """What Xcode shows of a package; empty texts are left out."""
+
+    author: str = ""
+    licence: str = ""
+    description: str = ""
+
+
+NO_CREDITS = Credits()
+
+
+def make_stable(package: Path, target: Path, metadata: Mapping[str, str], credits_: Credits = NO_CREDITS) -> None:
     """From a package of coremltools one in the folder `target`, with this metadata added."""
     model, data = read_model(package), target / DATA
-    own = model.description.metadata.userDefined
+    shown = model.description.metadata
+    shown.author, shown.license, shown.shortDescription = credits_.author, credits_.licence, credits_.description
+    own = shown.userDefined
     own.pop(_DATE, None)
     own.update(metadata)
     (data / AUTHOR).mkdir(parents=True)

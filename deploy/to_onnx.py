@@ -1,9 +1,10 @@
-"""A module as one ONNX file of fixed shape."""
+"""A module as one ONNX file, of fixed shape or for any number of images."""
 
 from __future__ import annotations
 
 import io
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,20 @@ OPSETS = range(17, 21)
 
 
 def export_onnx(
-    module: nn.Module, shape: Shape, path: str | Path, *, opset: int = OPSETS[-1], spec_text: str | None = None
+    module: nn.Module,
+    shape: Shape,
+    path: str | Path,
+    *,
+    opset: int = OPSETS[-1],
+    spec_text: str | None = None,
+    notes: Mapping[str, str] | None = None,
+    outputs: Sequence[str] = (OUTPUT,),
+    dynamic_batch: bool = False,
 ) -> ExportReport:
     """Writes a model in float32 whose input `x` has this shape (batch, channels, height, width); its output is `y`.
 
-    The module is exported as it is: fuse it before. Raises ExportError.
+    The module is exported as it is: fuse it before. With `dynamic_batch`, the file takes any number of images; what
+    depends on that number is computed while the network runs. Raises ExportError.
 
     PyTorch's exporter by tracing takes a tenth of the processor time of the one by torch.export, and after onnxscript's
     optimizer, which folds what follows from the fixed shape, the graph has no more operations.
@@ -52,7 +62,7 @@ def export_onnx(
         import onnxscript.optimizer
     except ImportError as error:
         raise ExportError(f"an export to ONNX needs onnx and onnxscript: {first_line(error)}") from None
-    traced, shape_out = trace(module, shape)
+    traced, shapes_out = trace(module, shape, outputs, dynamic_batch=dynamic_batch)
     exported: Any = io.BytesIO()
     with evaluating(traced), silence(), unprinted():
         try:
@@ -63,19 +73,20 @@ def export_onnx(
                 dynamo=False,
                 opset_version=opset,
                 input_names=[INPUT],
-                output_names=[OUTPUT],
+                output_names=list(outputs),
+                dynamic_axes={name: {0: "batch"} for name in (INPUT, *outputs)} if dynamic_batch else None,
             )
             graph = onnxscript.ir.serde.deserialize_model(onnx.load_from_string(exported.getvalue()))
             onnxscript.optimizer.optimize_ir(graph, should_fold=_always_fold)
             _number(graph.graph)
             model = onnxscript.ir.serde.serialize_model(graph)
-            onnx.helper.set_model_props(model, metadata(spec_text))
+            onnx.helper.set_model_props(model, metadata(spec_text, notes))
             onnx.checker.check_model(model, full_check=True)
         except Exception as error:  # each of the three has its own kinds of errors
             raise ExportError(f"the module can't be exported to ONNX: {first_line(error)}") from error
     with writing(path):
         write_whole(path, model.SerializeToString(deterministic=True))
-    return ExportReport.of(path, _num_ops(model), shape, shape_out, time.process_time() - start)
+    return ExportReport.of(path, _num_ops(model), shape, shapes_out, time.process_time() - start)
 
 
 def _number(graph: Any) -> None:

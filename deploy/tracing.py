@@ -9,7 +9,7 @@ import itertools
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,19 +32,37 @@ _SHAPE: Any = Tensor.shape.__get__  # type: ignore[attr-defined]
 
 @dataclass(frozen=True)
 class ExportReport:
-    """`num_ops` counts operations, not constants. `cpu_s` is the processor time of the whole export."""
+    """`num_ops` counts operations, not constants. `cpu_s` is the processor time of the whole export.
+
+    `uncompressed_bytes` is the size before the weights were compressed; None where nobody asked for it.
+    """
 
     path: Path
     sha256: str
     size_bytes: int
     num_ops: int
     shape_in: Shape
-    shape_out: Shape
+    shapes_out: tuple[Shape, ...]
     cpu_s: float
+    uncompressed_bytes: int | None = None
 
     @classmethod
-    def of(cls, path: Path, num_ops: int, shape_in: Shape, shape_out: Shape, cpu_s: float) -> ExportReport:
-        return cls(path, content_hash(path), content_bytes(path), num_ops, shape_in, shape_out, cpu_s)
+    def of(
+        cls,
+        path: Path,
+        num_ops: int,
+        shape_in: Shape,
+        shapes_out: tuple[Shape, ...],
+        cpu_s: float,
+        uncompressed_bytes: int | None = None,
+    ) -> ExportReport:
+        size = content_bytes(path)
+        return cls(path, content_hash(path), size, num_ops, shape_in, shapes_out, cpu_s, uncompressed_bytes)
+
+    @property
+    def shape_out(self) -> Shape:
+        """Of the only output, or the first."""
+        return self.shapes_out[0]
 
 
 def checked_shape(shape: Any) -> Shape:
@@ -75,30 +93,52 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             part.training = mode
 
 
-def trace(module: nn.Module, shape: Shape) -> tuple[Any, Shape]:
-    """The traced module and the shape of what it gives."""
-    for name, tensor in itertools.chain(module.named_parameters(), module.named_buffers()):
-        if tensor.device.type != "cpu" or (tensor.is_floating_point() and tensor.dtype != torch.float32):
-            raise ExportError(f"{name} is {tensor.dtype} on {tensor.device}; an export takes float32 on the CPU")
-    example = torch.zeros(shape)
+def trace(
+    module: nn.Module, shape: Shape, outputs: Sequence[str] = (OUTPUT,), *, dynamic_batch: bool = False
+) -> tuple[Any, tuple[Shape, ...]]:
+    """The traced module and the shapes of what it gives: as many tensors as there are names of outputs."""
+    example = checked_example(module, shape)
     with evaluating(module), silence():
         try:
-            output = module(example)
-            with _PlainSizes():
+            result = module(example)
+            with _PlainSizes(dynamic_batch):
                 traced = torch.jit.trace(module, example, check_trace=False)
         except Exception as error:  # whatever a module does with an image that doesn't fit
             raise ExportError(f"the module can't take an input of {_in_words(shape)}: {first_line(error)}") from error
-    if not isinstance(output, Tensor):
-        raise ExportError(f"the module gives {type(output).__name__}; a file gives a single tensor")
-    return traced, tuple(output.shape)
+    return traced, shapes_of(result, outputs)
+
+
+def checked_example(module: nn.Module, shape: Shape) -> Tensor:
+    for name, tensor in itertools.chain(module.named_parameters(), module.named_buffers()):
+        if tensor.device.type != "cpu" or (tensor.is_floating_point() and tensor.dtype != torch.float32):
+            raise ExportError(f"{name} is {tensor.dtype} on {tensor.device}; an export takes float32 on the CPU")
+    return torch.zeros(shape)
+
+
+def shapes_of(result: Any, outputs: Sequence[str]) -> tuple[Shape, ...]:
+    """Of the tensors that a module gave, one for each name."""
+    if tuple(outputs) == (OUTPUT,) and not isinstance(result, Tensor):
+        raise ExportError(f"the module gives {type(result).__name__}; a file gives a single tensor")
+    tensors = [result] if isinstance(result, Tensor) else list(result)
+    if len(tensors) != len(outputs):
+        raise ExportError(f"the module gives {len(tensors)} tensors, and there are {len(outputs)} names of outputs")
+    return tuple(tuple(map(int, one.shape)) for one in tensors)
 
 
 class _PlainSizes(TorchFunctionMode):
-    """While tracing, sizes are plain numbers: all that follows from the one shape becomes a constant of the graph."""
+    """While tracing, sizes are plain numbers: all that follows from the one shape becomes a constant of the graph.
+
+    A dynamic batch is left as it is: the graph reads its size from the input.
+    """
+
+    def __init__(self, dynamic_batch: bool = False) -> None:
+        super().__init__()
+        self._kept = int(dynamic_batch)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func == _SHAPE:
-            return torch.Size(map(int, func(*args)))
+            sizes = func(*args)
+            return torch.Size([*sizes[: self._kept], *map(int, sizes[self._kept :])])
         return func(*args, **(kwargs or {}))
 
 
@@ -125,9 +165,9 @@ def unprinted() -> Iterator[None]:
         os.close(nowhere)
 
 
-def metadata(spec_text: str | None) -> dict[str, str]:
+def metadata(spec_text: str | None, notes: Mapping[str, str] | None = None) -> dict[str, str]:
     """What every file says of itself."""
-    return {VERSION_KEY: _version()} | ({} if spec_text is None else {SPEC_KEY: spec_text})
+    return {VERSION_KEY: _version()} | ({} if spec_text is None else {SPEC_KEY: spec_text}) | dict(notes or {})
 
 
 @functools.cache

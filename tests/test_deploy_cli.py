@@ -23,7 +23,7 @@ stages:
   - {kind: attention_ffn, heads: 2, key_width: 4, value_width: 4, kernel: 3, expand: 2}
 head: {kind: norm_pool, norm: batch}
 """
-FILES = {"coreml": "net.mlpackage", "onnx": "net.onnx", "torchscript": "net.pt"}
+FILES = {"coreml": "net.mlpackage", "onnx": "net.onnx", "torchscript": "net.pt", "torch": "net.pt2"}
 
 
 @pytest.fixture
@@ -44,9 +44,9 @@ def test_export_and_verify(kind, file, here, capsys):
     out = capsys.readouterr().out
     assert f"{file}: " in out
     assert "operations, 1x3x32x32 to 1x5\nsha256 " in out
-    assert main(["verify", file, "--spec", "spec.yaml", *weights]) == 0
+    assert main(["verify", file, "spec.yaml", *weights]) == 0
     assert f"{file} computes the same as its source: relative error" in capsys.readouterr().out
-    assert main(["verify", file, "--spec", "spec.yaml"]) == 1, "fresh weights are others"
+    assert main(["verify", file, "spec.yaml"]) == 1, "fresh weights are others"
     assert f"{file} DIFFERS from its source" in capsys.readouterr().out
     assert torch.equal(state, torch.random.get_rng_state())
 
@@ -56,7 +56,7 @@ def test_fresh_weights_are_the_same_each_time(here, capsys):
     assert main(["export", "spec.yaml", "--to", "onnx", "--out", "a.onnx", "--resolution", "48"]) == 0
     assert "1x3x48x48" in capsys.readouterr().out
     torch.manual_seed(2)
-    assert main(["verify", "a.onnx", "--spec", "spec.yaml", "--resolution", "48"]) == 0
+    assert main(["verify", "a.onnx", "spec.yaml", "--resolution", "48"]) == 0
 
 
 def test_the_options_of_coreml(here):
@@ -76,7 +76,7 @@ def test_the_options_of_coreml(here):
     model = read_model("a.mlpackage")
     assert model.specificationVersion == 9
     assert parse_spec(model.description.metadata.userDefined["slimformer.spec"]) == load_spec("spec.yaml")
-    assert main(["verify", "a.mlpackage", "--spec", "spec.yaml"]) == 0
+    assert main(["verify", "a.mlpackage", "spec.yaml"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ def test_the_options_of_coreml(here):
         ("export spec.yaml --to onnx --out none/a.onnx", "can't be written: No such file or directory"),
         ("export spec.yaml --to onnx --out a.onnx --resolution 7", "resolution: 7 is not a number from 16 to 4,096"),
         ("export spec.yaml --to onnx --out a.onnx --weights none.pth", "none.pth: there is no such file"),
-        ("export spec.yaml --to onnx --out a.onnx --target iOS17", "--target and --precision are for --to coreml only"),
+        ("export spec.yaml --to onnx --out a.onnx --target iOS17", "--target is for --to coreml only"),
         (
             "export spec.yaml --to coreml --out a.mlpackage --target iOS9",
             "the target 'iOS9' is not one of iOS16, iOS17, ",
         ),
-        ("verify a.mlpackage --spec spec.yaml", "a.mlpackage: there is no such package"),
-        ("verify a.onnx --spec spec.yaml", "a.onnx: there is no such file"),
-        ("verify spec.yaml --spec spec.yaml", "the ending '.yaml' is unknown, known are .mlpackage, .onnx, .pt"),
+        ("verify a.mlpackage spec.yaml", "a.mlpackage: there is no such package"),
+        ("verify a.onnx spec.yaml", "a.onnx: there is no such file"),
+        ("verify spec.yaml spec.yaml", "the ending '.yaml' is unknown, known are .mlpackage, .onnx, .pt, .pt2"),
     ],
 )
 def test_errors(command, said, here, capsys):
@@ -112,7 +112,7 @@ def test_errors(command, said, here, capsys):
 
 def test_a_file_of_another_shape(here, capsys):
     assert main(["export", "spec.yaml", "--to", "coreml", "--out", "a.mlpackage"]) == 0
-    assert main(["verify", "a.mlpackage", "--spec", "spec.yaml", "--resolution", "48"]) == 2
+    assert main(["verify", "a.mlpackage", "spec.yaml", "--resolution", "48"]) == 2
     assert "the input 'x' is (1, 3, 48, 48), not (1, 3, 32, 32)" in capsys.readouterr().err
 
 

@@ -19,11 +19,20 @@ from ..errors import PackageError
 
 _HEADER = struct.Struct("<IIQQ")
 _MARK = 0xDEADBEEF
-_TYPES = {1: ("FLOAT16", np.float16), 2: ("FLOAT32", np.float32)}
+_TYPES = {
+    1: ("FLOAT16", np.float16),
+    2: ("FLOAT32", np.float32),
+    3: ("UINT8", np.uint8),
+    4: ("INT8", np.int8),
+    11: ("UINT4", np.uint8),
+    13: ("UINT6", np.uint8),
+}
+_BITS = {"UINT4": 4, "UINT6": 6}
+"""Of numbers that share bytes, the lowest bits first."""
 
 
 class Blobs:
-    """The tensors of one file, as float32."""
+    """The tensors of one file: floats as float32, whole numbers as int64."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -44,10 +53,20 @@ class Blobs:
         if name != dtype:
             raise self._damaged(position, f"there is {name}, not {dtype}")
         count = int(np.prod(shape, dtype=np.int64))
-        if size != count * np.dtype(numpy_type).itemsize or start + size > len(self._content):
+        bits = _BITS.get(name, 8 * np.dtype(numpy_type).itemsize)
+        if size != -(-count * bits // 8) or start + size > len(self._content):
             raise self._damaged(position, f"the entry has not the size of {count} numbers, or is cut off")
-        values = np.frombuffer(self._content, dtype=numpy_type, count=count, offset=start)
-        return torch.from_numpy(values.astype(np.float32)).reshape(shape)
+        stored = np.frombuffer(self._content, np.uint8, size, start)
+        values = unpacked(stored, bits)[:count] if name in _BITS else stored.view(numpy_type)
+        form = np.float32 if name.startswith("FLOAT") else np.int64
+        return torch.from_numpy(values.astype(form)).reshape(shape)
 
     def _damaged(self, position: int, reason: str) -> PackageError:
         return PackageError(f"{printable(str(self.path))} is damaged: at byte {position} {reason}")
+
+
+def unpacked(stored: np.ndarray, bits: int) -> np.ndarray:
+    """Whole numbers of so many bits from the bytes that they share."""
+    single = np.unpackbits(stored, bitorder="little")
+    single = single[: len(single) // bits * bits].reshape(-1, bits)
+    return single.astype(np.int64) @ (1 << np.arange(bits))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from supernet.values import first_line, printable, show
 
@@ -14,10 +15,19 @@ from ..errors import PackageError
 from ..packages import main_function, model_file, read_model
 from ..quiet import coremltools
 from .blobs import Blobs
+from .operators import Arguments
+from .operators.compressed import COMPRESSED
 from .program import Named, Operation, Program, TensorType, Value
 
 _MODEL_PATH = "@model_path/"
-_BYTES = {"FLOAT16": np.float16, "INT8": np.int8, "UINT8": np.uint8, "INT16": np.int16, "UINT16": np.uint16}
+_BYTES = {
+    "FLOAT16": np.float16,
+    "INT8": np.int8,
+    "UINT8": np.uint8,
+    "INT16": np.int16,
+    "UINT16": np.uint16,
+    "UINT32": np.uint32,
+}
 """Types that a message keeps as raw bytes."""
 
 
@@ -25,22 +35,30 @@ def read_program(path: str | Path) -> Program:
     """The function that runs when none is asked for. Raises PackageError."""
     path = Path(path)
     file = model_file(path)
-    function, block = main_function(read_model(path), path)
+    model = read_model(path)
+    function, block = main_function(model, path)
     reader = _Reader(path, file.parent)
     constants: dict[str, Value] = {}
-    operations = []
+    operations, compressed = [], False
     try:
         for operation in block.operations:
             if operation.type == "const":
                 constants[operation.outputs[0].name] = reader.value(operation.attributes["val"])
+            elif operation.type in COMPRESSED:
+                constants[operation.outputs[0].name] = reader.weights(operation)
+                compressed = True
             else:
                 operations.append(reader.operation(operation))
         inputs = {one.name: reader.tensor_type(one.type) for one in function.inputs}
     except PackageError:
         raise
-    except (ValueError, IndexError) as error:  # numbers without a meaning, constants without a name
+    except (ValueError, IndexError, RuntimeError) as error:  # numbers without a meaning, constants without a name
         raise PackageError(f"{printable(str(path))}: its program is damaged: {first_line(error)}") from None
-    return Program(path, inputs, tuple(block.outputs), constants, tuple(operations))
+    images = frozenset(one.name for one in model.description.input if one.type.WhichOneof("Type") == "imageType")
+    for one in model.description.input:
+        if one.name in images and one.type.imageType.colorSpace != one.type.imageType.RGB:
+            raise PackageError(f"{printable(str(path))}: its input {show(one.name)} is no RGB image")
+    return Program(path, inputs, tuple(block.outputs), constants, tuple(operations), images, compressed)
 
 
 class _Reader:
@@ -61,7 +79,22 @@ class _Reader:
         }
         return Operation(message.type, inputs, outputs)
 
+    def weights(self, message: Any) -> Tensor:
+        """Compressed ones, as the floats they stand for. Their parts are attributes, from iOS 18 on inputs."""
+        given = {name: [self.value(value)] for name, value in message.attributes.items() if name != "name"}
+        operation = self.operation(message)
+        inputs = {
+            name: [one for one in values if not isinstance(one, Named)] for name, values in operation.inputs.items()
+        }
+        declared = next(iter(operation.outputs.values()))
+        result = COMPRESSED[message.type](Arguments(given | inputs))
+        if tuple(result.shape) != declared.shape:
+            raise PackageError(f"{self._shown}: {message.type} gives {tuple(result.shape)}, not {declared.shape}")
+        return result.half().float() if declared.dtype == "FLOAT16" else result
+
     def tensor_type(self, message: Any) -> TensorType:
+        if message.WhichOneof("type") == "dictionaryType":
+            return TensorType("DICTIONARY", None)
         tensor = message.tensorType
         fixed = all(one.WhichOneof("dimension") == "constant" for one in tensor.dimensions)
         if message.WhichOneof("type") != "tensorType" or not fixed:
@@ -69,7 +102,11 @@ class _Reader:
         return TensorType(self._dtype_name(tensor.dataType), tuple(int(one.constant.size) for one in tensor.dimensions))
 
     def value(self, message: Any) -> Value:
+        if message.type.WhichOneof("type") == "listType":
+            return tuple(str(self.value(one)) for one in message.immediateValue.list.values)
         declared = self.tensor_type(message.type)
+        if declared.shape is None:
+            raise PackageError(f"{self._shown}: a constant is a dictionary, which can't be read")
         if message.WhichOneof("value") == "blobFileValue":
             return self._blobs(message.blobFileValue.fileName).tensor(
                 message.blobFileValue.offset, declared.dtype, declared.shape

@@ -58,8 +58,9 @@ def _run(operation: Operation, values: Mapping[str, Value]) -> list[Tensor]:
     except (RuntimeError, IndexError, TypeError) as error:
         raise PackageError(f"it can't be computed: {first_line(error)}") from None
     results = [result] if isinstance(result, Tensor) else result
-    shapes, declared = [tuple(one.shape) for one in results], [one.shape for one in operation.outputs.values()]
-    if shapes != declared:
+    declared = [one.shape for one in operation.outputs.values()]
+    shapes = [one and tuple(result.shape) for one, result in zip(declared, results, strict=False)]
+    if len(results) != len(declared) or shapes != declared:
         raise PackageError(f"it gives {shapes} where the program declares {declared}")
     return results
 

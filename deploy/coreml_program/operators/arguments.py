@@ -25,6 +25,12 @@ class Arguments:
             raise PackageError(f"its {name} is the text {show(value)}, not numbers")
         return value
 
+    def words(self, name: str) -> tuple[str, ...]:
+        value = self._single(name)
+        if not isinstance(value, tuple):
+            raise PackageError(f"its {name} is no list of texts")
+        return value
+
     def optional(self, name: str) -> Tensor | None:
         return self.tensor(name) if self.has(name) else None
 

@@ -1,9 +1,10 @@
-"""Means, norms and softmax."""
+"""Means, norms, softmax, and which class is likeliest."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
+from ...errors import PackageError
 from .arguments import Arguments, Operator
 
 
@@ -31,9 +32,18 @@ def batch_norm(a: Arguments) -> Tensor:
     return y + by_channel(a.tensor("beta")) if a.has("beta") else y
 
 
+def classify(a: Arguments) -> list[Tensor]:
+    """The place of the likeliest class in `classes`, and the probabilities in their order."""
+    probabilities, classes = a.tensor("probabilities").flatten(), a.words("classes")
+    if len(classes) != probabilities.numel():
+        raise PackageError(f"there are {len(classes)} classes and {probabilities.numel()} probabilities")
+    return [probabilities.argmax(), probabilities]
+
+
 OPERATORS: dict[str, Operator] = {
     "layer_norm": layer_norm,
     "batch_norm": batch_norm,
     "reduce_mean": lambda a: a.tensor("x").mean(a.ints("axes"), keepdim=a.flag("keep_dims")),
+    "classify": classify,
     "softmax": lambda a: a.tensor("x").softmax(a.integer("axis", -1)),
 }
