@@ -1,4 +1,6 @@
-"""Every optimiser of timm's that can take a step here goes on from its checkpoint with the same bits."""
+"""Every optimiser of timm's that can take a step here goes on from its checkpoint with the same bits; the rates."""
+
+import math
 
 import pytest
 import torch
@@ -6,8 +8,8 @@ from timm.optim import list_optimizers
 
 from supernet import Supernet, load_space
 from training.checkpoint import load_checkpoint, save_checkpoint
-from training.config import OptimizerConfig
-from training.optimization import make_optimizer
+from training.config import OptimizerConfig, ScheduleConfig
+from training.optimization import make_optimizer, make_schedule
 from training.run_folder import plain
 
 NOT_HERE = ("bnb", "fused", "adahessian", "kron")
@@ -54,3 +56,21 @@ def test_what_an_optimiser_keeps_stays_what_it_is():
     assert type(kept) is tuple
     assert type(kept[0]) is tuple
     assert kept[1] == [1, (2,)]
+
+
+@pytest.mark.parametrize("cosine_from", ["start", "warmup"])
+def test_the_rate_of_every_step(cosine_from):
+    """Computed here: a line, then a cosine from where it is said to begin, then the lowest rate."""
+    options = {"epochs": 10, "warmup_epochs": 2, "warmup_lr": 0.1, "min_lr": 0.05, "cooldown_epochs": 3}
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedule = make_schedule(optimizer, ScheduleConfig(cosine_from=cosine_from, **options), steps_per_epoch=5)
+    begin = 10 if cosine_from == "warmup" else 0
+    for step in range(65):
+        schedule.step_update(step)
+        if step < 10:
+            expected = 0.1 + 0.9 * step / 10
+        elif step < 50:
+            expected = 0.05 + 0.95 * (1 + math.cos(math.pi * (step - begin) / (50 - begin))) / 2
+        else:
+            expected = 0.05
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(expected), step

@@ -138,6 +138,7 @@ WRONG = [
     (["FOUND", "--recipe", "digits", "--set", "lr=3"], "there is no field 'lr' in a run"),
     (["FOUND", "--recipe", "digits", "--set", "step.mesa={}", "--set", "ema=null"], "ema must be set"),
     (["FOUND", "--recipe", "digits", "--set", "freeze_norm=true"], "needs weights to freeze: init"),
+    (["FOUND", "--recipe", "digits", "--set", "freeze_norm=true", "--set", "init=x"], "must be 0 with freeze_norm"),
     (["lowformer_b0", "--recipe", "digits", "--set", "distilled=true"], "distilled: true is not possible"),
     (
         ["efficientformer_l1", "--recipe", "digits", "--set", "step.resolutions=[128]"],

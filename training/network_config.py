@@ -78,6 +78,8 @@ class NetworkConfig(RunConfig, frozen=True, kw_only=True):
             raise SpecError("step.mesa", "it learns from the average of the weights: ema must be set")
         if self.freeze_norm and not self.init:
             raise SpecError("freeze_norm", "true needs weights to freeze: init")
+        if self.freeze_norm and self.evaluate.calibration_images:
+            raise SpecError("evaluate.calibration_images", "must be 0 with freeze_norm: statistics would be others")
 
     def with_absolute_paths(self) -> Self:
         teacher = self.step.teacher

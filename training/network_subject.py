@@ -142,7 +142,8 @@ class NetworkSubject:
         """Batch norms of several processes have seen different images, unless they are exchanged."""
         if self._us.world == 1 or self.config.sync_norm:
             return {}
-        return {"statistics": self._us.gather([_statistics(net) for net in self._nets()])}
+        own = [[tensor.cpu() for tensor in _statistics(net)] for net in self._nets()]
+        return {"statistics": self._us.gather(own)}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         known = state.get("statistics")
@@ -155,7 +156,8 @@ class NetworkSubject:
 
     def written_for(self) -> dict[str, str]:
         network = hashlib.blake2b(format_spec(self.spec).encode(), digest_size=8).hexdigest()
-        return {"network": network, "layer decay": str(self.config.layer_decay)}
+        frozen = str(self.config.freeze_norm)
+        return {"network": network, "layer decay": str(self.config.layer_decay), "frozen norms": frozen}
 
     def _nets(self) -> list[nn.Module]:
         return [self.net] if self._average is None else [self.net, self._average]
