@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from pathlib import Path
 from typing import NamedTuple
+
+import torch
 
 from supernet import NetSpec
 from supernet.values import SpecError, counted, printable
@@ -14,6 +17,7 @@ from training.loop import train
 from training.network_config import NetworkConfig
 from training.network_folder import read_network_setting, read_results
 from training.network_subject import specs_of_steps, wanted_spec
+from training.processes import processes
 from training.recipes import with_recipe
 
 from .findings import predictions, with_latencies
@@ -40,13 +44,23 @@ def front_command(args: argparse.Namespace) -> int:
     if args.at_once > 1:
         train_side_by_side([(job.config, job.out) for job in jobs], args.at_once)
     else:
+        _train_in_turn(jobs)
+    if _is_main():
+        write_front(with_latencies(args.front, outcomes(args.front, jobs), args.out), args.out)
+    return 0
+
+
+def _train_in_turn(jobs: list[Job]) -> None:
+    """The processes that torchrun or srun started come together once, not for each network."""
+    config = jobs[0].config
+    together = processes(config.precision) if config.processes.launcher == "auto" else contextlib.nullcontext()
+    with together as us:
+        if us is not None and us.device.type == "cuda":
+            torch.cuda.set_device(us.device)
         for number, job in enumerate(jobs, start=1):
             if _is_main():
                 print(f"network {number} of {len(jobs)}: {printable(job.name)}", flush=True)
             launch(job.config, job.out, train)
-    if _is_main():
-        write_front(with_latencies(args.front, outcomes(args.front, jobs), args.out), args.out)
-    return 0
 
 
 def network_files(folder: Path) -> list[Path]:

@@ -97,12 +97,20 @@ def test_two_processes_give_what_one_gives(tmp_path):
 
 @pytest.mark.slow
 def test_torchrun(tmp_path):
-    config = config_in(tmp_path, schedule={"epochs": 1, "warmup_epochs": 0})
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["retrain.py", str(config), "--out", str(tmp_path / "run"), "--set", "data.batch_size=16"]
+    """Of a front, whose networks the two processes train in turn."""
+    front = tmp_path / "front"
+    front.mkdir()
+    for seed in range(2):
+        save_spec(load_space("tiny").sample(random.Random(seed)), front / f"{seed}.yaml")
+    few = ["data.batch_size=16", "data.held_out=1300", "schedule.epochs=1", "schedule.warmup_epochs=0"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "retrain.py"]
+    command += ["--front", str(front), "--recipe", "digits", "--out", str(tmp_path / "trained")]
+    command += [part for one in (*few, "evaluate.images=40", "precision.device=cpu") for part in ("--set", one)]
     done = subprocess.run(
         command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=200
     )
     assert done.returncode == 0, done.stderr
-    assert "2 processes on cpu" in done.stdout
-    assert load_network(tmp_path / "run").num_classes == 10
+    assert done.stdout.count("2 processes on cpu") == 2
+    for seed in range(2):
+        assert load_network(tmp_path / "trained" / str(seed)).num_classes == 10
+    assert (tmp_path / "trained" / "front.csv").read_text().count("\n") == 3

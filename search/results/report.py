@@ -35,7 +35,7 @@ def report_html(findings: Findings) -> str:
         chips=_chips(findings),
         status=_text(_status(findings)),
         best_title=_best_title(findings),
-        reason=_text(findings.best_reason[:1].upper() + findings.best_reason[1:]),
+        reason=_text(_sentence(findings.best_reason)),
         tiles=_tiles(findings),
         data=in_script(page_data(findings)),
         command=_text(findings.command),
@@ -89,6 +89,10 @@ def _status(findings: Findings) -> str:
     if not findings.is_finished:
         words.append("the search has not ended: these are its results so far")
     return " · ".join(words)
+
+
+def _sentence(words: str) -> str:
+    return (words[:1].upper() + words[1:]).replace("<=", "≤").replace(">=", "≥")
 
 
 def _tiles(findings: Findings) -> str:
