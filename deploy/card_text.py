@@ -97,8 +97,8 @@ def _figures(origin: Origin, told: Told) -> str:
     rows = [
         ("image", f"{height}x{width}, {spec.in_chans} channels"),
         ("classes", f"{spec.num_classes:,}"),
-        ("parameters", f"{counted.params / 1e6:.3f} M"),
-        ("MACs", f"{counted.macs / 1e6:,.1f} M"),
+        ("parameters", _many(counted.params)),
+        ("MACs", _many(counted.macs)),
     ]
     judged = f", on {results['images']:,} validation images" if results.get("images") else ", on the validation images"
     for name, title in (("top1", "top-1"), ("top5", "top-5")):
@@ -124,3 +124,8 @@ def _without_places(config: NetworkConfig) -> NetworkConfig:
         data=replace(config.data, path=Path(config.data.path).name),
         step=replace(config.step, teacher=teacher),
     )
+
+
+def _many(number: float) -> str:
+    """In thousands or millions."""
+    return f"{number / 1e6:,.4g} M" if number >= 1e6 else f"{number / 1e3:,.4g} k"

@@ -14,7 +14,7 @@ from supernet.values import counted, printable
 from training.config import AugmentConfig
 from training.data.transforms import check_augment
 from training.network_config import NetworkConfig
-from training.network_folder import CLASSES, WEIGHTS
+from training.network_folder import CLASSES, RESULTS, WEIGHTS
 
 from .errors import DeployError
 from .tracing import Shape
@@ -79,7 +79,7 @@ def open_run(folder: Path, *, resolution: int | None = None, labels: Path | None
     """Raises SpecError or DeployError where it is not one that ended well."""
     from training.reading import load_network_config
 
-    for name in (CONFIG, SPEC, WEIGHTS):
+    for name in (CONFIG, SPEC, WEIGHTS, RESULTS):
         if not (folder / name).is_file():
             raise DeployError(f"{printable(str(folder))} is no finished run of retrain.py: {name} is missing")
     config = load_network_config(folder / CONFIG)

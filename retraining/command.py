@@ -15,6 +15,7 @@ from training.run_folder import has_checkpoints
 
 
 def retrain_command(args: argparse.Namespace) -> int:
+    args.out = args.out.expanduser()
     if args.evaluate is not None:
         from .judging import judge_command
 

@@ -59,6 +59,9 @@ def with_latencies(front: Path, outcomes: Iterable[Outcome], out: Path) -> list[
     metric = LATENCY + config.measure
     found = []
     for number, one in enumerate(outcomes, start=1):
+        if metric not in one.predicted:
+            found.append(one)
+            continue
         print(f"measuring network {number} of {len(outcomes)} on {config.measure} ...", flush=True)
         folder = out / one.name
         spec = one.spec.with_(num_classes=problem.space.num_classes)

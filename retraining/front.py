@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -11,19 +12,21 @@ from typing import NamedTuple
 import torch
 
 from supernet import NetSpec
-from supernet.values import SpecError, counted, printable
+from supernet.values import SpecError, UserError, counted, printable
 from training.launching import launch
 from training.loop import train
 from training.network_config import NetworkConfig
 from training.network_folder import read_network_setting, read_results
-from training.network_subject import specs_of_steps, wanted_spec
-from training.processes import processes
+from training.processes import ProcessesError, processes
 from training.recipes import with_recipe
 
+from .command import check
 from .findings import predictions, with_latencies
 from .front_files import write_front
 from .outcome import Outcome
 from .side_by_side import train_side_by_side
+
+logger = logging.getLogger("training")
 
 
 class Job(NamedTuple):
@@ -40,19 +43,24 @@ def front_command(args: argparse.Namespace) -> int:
         for file in files
     ]
     for job in jobs:
-        specs_of_steps(wanted_spec(job.config), job.config)
+        check(job.config, job.out)
     if args.at_once > 1:
-        train_side_by_side([(job.config, job.out) for job in jobs], args.at_once)
+        failed = train_side_by_side([(job.config, job.out) for job in jobs], args.at_once)
     else:
-        _train_in_turn(jobs)
-    if _is_main():
+        failed = _train_in_turn(jobs)
+    jobs = [job for job in jobs if job.out not in failed]
+    if _is_main() and jobs:
         write_front(with_latencies(args.front, outcomes(args.front, jobs), args.out), args.out)
+    if failed:
+        words = "; ".join(f"{printable(out.name)}: {reason}" for out, reason in failed.items())
+        raise UserError(f"{len(failed)} of {len(files)} failed; {words}")
     return 0
 
 
-def _train_in_turn(jobs: list[Job]) -> None:
-    """The processes that torchrun or srun started come together once, not for each network."""
-    config = jobs[0].config
+def _train_in_turn(jobs: list[Job]) -> dict[Path, str]:
+    """What failed, and why: the others are trained. The processes that torchrun or srun started come together once, not
+    for each network."""
+    config, failed = jobs[0].config, {}
     together = processes(config.precision) if config.processes.launcher == "auto" else contextlib.nullcontext()
     with together as us:
         if us is not None and us.device.type == "cuda":
@@ -60,7 +68,14 @@ def _train_in_turn(jobs: list[Job]) -> None:
         for number, job in enumerate(jobs, start=1):
             if _is_main():
                 print(f"network {number} of {len(jobs)}: {printable(job.name)}", flush=True)
-            launch(job.config, job.out, train)
+            try:
+                launch(job.config, job.out, train)
+            except ProcessesError:
+                raise
+            except UserError as error:
+                logger.error("%s: %s", printable(job.name), error)
+                failed[job.out] = str(error)
+    return failed
 
 
 def network_files(folder: Path) -> list[Path]:

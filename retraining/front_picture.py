@@ -24,7 +24,7 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    metrics = outcomes[0].latencies()
+    metrics = list(dict.fromkeys(metric for one in outcomes for metric in one.latencies()))
     measured = [metric for metric in metrics if any(metric in one.measured for one in outcomes)]
     predicted = [one for one in outcomes if ACCURACY in one.predicted]
     number = 1 + len(metrics) + bool(predicted) + len(measured)

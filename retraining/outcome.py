@@ -31,4 +31,5 @@ class Outcome(NamedTuple):
         return float(self.results["params_m"])
 
     def latencies(self) -> list[str]:
+        """By which it was predicted."""
         return [metric for metric in self.predicted if metric.startswith(LATENCY)]

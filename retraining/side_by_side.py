@@ -10,14 +10,13 @@ from typing import Any
 from supernet.values import SpecError, UserError, first_line, printable
 from training.launching import python_path
 from training.network_config import NetworkConfig
-from training.processes import ProcessesError
 
 ATTEMPTS = 3
 """For a network whose process dies: it goes on from its checkpoint."""
 
 
-def train_side_by_side(runs: Sequence[tuple[NetworkConfig, Path]], at_once: int) -> None:
-    """Each of `processes.cpus` and `processes.gpus`. What fails is said when all others are done."""
+def train_side_by_side(runs: Sequence[tuple[NetworkConfig, Path]], at_once: int) -> dict[Path, str]:
+    """Each of `processes.cpus` and `processes.gpus`. What failed, and why."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
@@ -27,14 +26,15 @@ def train_side_by_side(runs: Sequence[tuple[NetworkConfig, Path]], at_once: int)
     if started:
         ray.init(log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": python_path()}})
     try:
-        _train(ray, runs, at_once)
+        return _train(ray, runs, at_once)
     finally:
         if started:
             ray.shutdown()
 
 
-def _train(ray: Any, runs: Sequence[tuple[NetworkConfig, Path]], at_once: int) -> None:
-    waiting, failed, done = list(runs), [], 0
+def _train(ray: Any, runs: Sequence[tuple[NetworkConfig, Path]], at_once: int) -> dict[Path, str]:
+    waiting, done = list(runs), 0
+    failed: dict[Path, str] = {}
     running: dict[Any, Path] = {}
     while waiting or running:
         while waiting and len(running) < at_once:
@@ -46,13 +46,12 @@ def _train(ray: Any, runs: Sequence[tuple[NetworkConfig, Path]], at_once: int) -
             ray.get(answer)
         except ray.exceptions.RayTaskError as error:
             cause = error.cause if isinstance(error.cause, UserError) else error
-            failed.append(f"{printable(out.name)}: {first_line(cause)}")
+            failed[out] = first_line(cause)
         except ray.exceptions.RayError as error:
-            failed.append(f"{printable(out.name)}: its process was lost: {first_line(error)}")
+            failed[out] = f"its process was lost: {first_line(error)}"
         done += 1
         print(f"{done} of {len(runs)} are done: {printable(out.name)}", flush=True)
-    if failed:
-        raise ProcessesError(f"{len(failed)} of {len(runs)} failed; {'; '.join(failed)}")
+    return failed
 
 
 def _task(ray: Any, config: NetworkConfig, out: Path) -> Any:

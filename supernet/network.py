@@ -162,7 +162,7 @@ class Network(nn.Module):
             else [
                 (r"^stages\.(\d+)\.(?:downsample|position)", (0,)),
                 (r"^stages\.(\d+)\.blocks\.(\d+)", None),
-                (r"^norm|^head", (99999,)),
+                (r"^norm", (99999,)),
             ]
         )
         return {"stem": r"^stem", "blocks": blocks}

@@ -9,10 +9,11 @@ import pytest
 import torch
 import yaml
 
-from supernet import build, load_space, load_spec, save_spec, save_weights
+from supernet import build, count, load_space, load_spec, save_spec, save_weights
 from tests.making_data import write_classes
 from training.evaluation import evaluate
 from training.network_folder import load_network, read_network_setting
+from training.network_step import NetworkStep
 from training.network_subject import NetworkSubject
 from training.processes import Processes
 from training.reading import load_network_config
@@ -81,6 +82,24 @@ def test_a_whole_run_in_one_file(spec_file, tmp_path):
     assert load_network(tmp_path / "run").num_classes == 10
 
 
+def test_a_run_that_goes_on_has_not_finished(spec_file, tmp_path, monkeypatch, capsys):
+    """What an earlier end left is not taken for the result of the longer run."""
+    run = tmp_path / "run"
+    assert retrain(spec_file, "--out", run) == 0
+
+    def interrupted(self, *_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(NetworkStep, "_loss", interrupted)
+    assert retrain(spec_file, "--out", run, sets=("schedule.epochs=2",)) == 130
+    for words in (["--evaluate", run], [spec_file, "--recipe", "digits", *settings(f"init={run}")]):
+        assert script("retrain.py", *words, "--out", tmp_path / "other") == 2
+        assert "has not finished" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert retrain(spec_file, "--out", run, sets=("schedule.epochs=2",)) == 0
+    assert json.loads((run / "results.json").read_text())["epochs"] == 2
+
+
 def started(tmp_path, *overrides, spec):
     """A run that has not made a step."""
     config = load_network_config(ROOT / "configs" / "retrain" / "digits.yaml", [f"spec={spec}", *SHORT, *overrides])
@@ -134,7 +153,7 @@ WRONG = [
     (["iformer_t", "--recipe", "nonsense"], "--recipe: 'nonsense': no recipe has this name"),
     (["iformer_t", "--set", "data.path=nowhere"], "data.path: there is no "),
     (["FOUND", "--recipe", "digits", "--set", "init=nowhere"], "init: there is no nowhere"),
-    (["FOUND", "--recipe", "digits", "--set", "init=."], "is no run of train_supernet.py"),
+    (["FOUND", "--recipe", "digits", "--set", "init=."], " is neither a run of train_supernet.py"),
     (["FOUND", "--recipe", "digits", "--set", "lr=3"], "there is no field 'lr' in a run"),
     (["FOUND", "--recipe", "digits", "--set", "step.mesa={}", "--set", "ema=null"], "ema must be set"),
     (["FOUND", "--recipe", "digits", "--set", "freeze_norm=true"], "needs weights to freeze: init"),
@@ -150,6 +169,7 @@ WRONG = [
         ["FOUND", "--recipe", "digits", "--set", "step.teacher={model: resnet}"],
         "step.teacher.model: 'resnet' is not a model",
     ),
+    (["FOUND", "--recipe", "digits", "--set", "step.drop_path_grows=true", "--set", "precision.compile=true"], "anew"),
     (["FOUND"], "the family"),
     (["--front", "nowhere", "--recipe", "digits"], "--front: nowhere is no folder of networks"),
     (["--evaluate", "nowhere", "--set", "data.source=digits"], "nowhere"),
@@ -241,6 +261,26 @@ def test_a_front(front, tmp_path, capsys):
     assert [float(row["latency phone ms"]) for row in rows] == [0.4, 0.2, 0.1]
     assert (out / "front.md").read_text().count("\n") == 5
     assert "<svg" in (out / "front.svg").read_text()
+
+
+def test_one_that_diverges_stops_no_other(front, tmp_path, capsys, monkeypatch):
+    """It is named in the end; the others are trained, and stand in the table."""
+    loss = NetworkStep._loss
+
+    def spoilt(self, images, targets, progress):
+        found = loss(self, images, targets, progress)
+        return found * float("nan") if bad(self) else found
+
+    def bad(step):
+        return sum(parameter.numel() for parameter in step.run.parameters()) == sizes[0]
+
+    sizes = [count(load_spec(path).with_(num_classes=10)).params for path in sorted(front.glob("*.yaml"))]
+    assert len(set(sizes)) == len(sizes)
+    monkeypatch.setattr(NetworkStep, "_loss", spoilt)
+    assert retrain("--front", front, "--out", tmp_path / "trained", "--most", 2) == 2
+    assert "error: 1 of 2 failed; 001_90.00_0.050M: the loss of the network is nan" in capsys.readouterr().err
+    (row,) = csv.DictReader((tmp_path / "trained" / "front.csv").open())
+    assert row["network"].startswith("004")
 
 
 def test_a_folder_of_no_search(front, tmp_path):

@@ -138,5 +138,6 @@ def test_the_rate_of_each_block(tmp_path):
     assert set(head) == {1.0}
     blocks = sum(len(stage.blocks) + (stage.downsample is not None) for stage in run.subject.spec.stages)
     assert max(stem) <= 0.5 ** (blocks - 1)
+    assert sorted(set(scales.values()))[-2:] == [0.5, 1.0], "the last block has the head's, once decayed"
     rates = {round(group["lr"] / group["lr_scale"], 12) for group in groups}
     assert len(rates) == 1, "the schedule keeps the proportions"

@@ -100,7 +100,8 @@ def _train_epoch(run: Training, log: RunLog, stop: Stop) -> None:
         run.pending.append((run.step, members, outcome))
         if log.due(run.step):
             speed = (run.step - since) * run.images_per_step / max(time.monotonic() - began, 1e-9)
-            log.step(run.step, epoch, _look_at_losses(run), run.optimizer.param_groups[0]["lr"], speed)
+            lr = max(group["lr"] for group in run.optimizer.param_groups)
+            log.step(run.step, epoch, _look_at_losses(run), lr, speed)
             began, since = time.monotonic(), run.step
         else:
             log.advance(run.step)

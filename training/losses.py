@@ -17,7 +17,7 @@ def soft_labels(scores: Tensor, teacher: Tensor, temperature: float = 1.0) -> Te
     """Cross-entropy with the teacher's probabilities, both at that temperature; scaled so that gradients keep their
     size (Hinton et al. 2015)."""
     targets = (teacher.float() / temperature).softmax(dim=-1)
-    return soft_cross_entropy(scores / temperature, targets) * temperature**2
+    return soft_cross_entropy(scores.float() / temperature, targets) * temperature**2
 
 
 def alpha_divergence(scores: Tensor, teacher: Tensor, alpha: tuple[float, float], clip: float) -> Tensor:

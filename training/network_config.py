@@ -76,6 +76,8 @@ class NetworkConfig(RunConfig, frozen=True, kw_only=True):
             raise SpecError("data.batch_size", f"{self.data.batch_size} is too few: batch norm needs 2 images")
         if self.step.mesa is not None and self.ema is None:
             raise SpecError("step.mesa", "it learns from the average of the weights: ema must be set")
+        if self.step.drop_path_grows and self.precision.compile:
+            raise SpecError("step.drop_path_grows", "not with precision.compile: each step would compile anew")
         if self.freeze_norm and not self.init:
             raise SpecError("freeze_norm", "true needs weights to freeze: init")
         if self.freeze_norm and self.evaluate.calibration_images:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from supernet import NetSpec, Network, build, load_spec, load_weights, save_weights
+from supernet import NetSpec, Network, build, load_spec, load_weights, save_spec, save_weights
 from supernet.values import SpecError, printable
 from supernet.whole_files import write_whole
 
@@ -31,6 +31,12 @@ def write_network(folder: Path, net: Network, classes: Sequence[str], scores: Ma
     if classes:
         write_whole(folder / CLASSES, "".join(f"{printable(name)}\n" for name in classes))
     write_whole(folder / RESULTS, json.dumps({**scores, "epochs": epochs}, indent=1) + "\n")
+
+
+def begin_network(folder: Path, spec: NetSpec) -> None:
+    """What an earlier end of this run left counts no more."""
+    save_spec(spec, folder / "spec.yaml")
+    (folder / RESULTS).unlink(missing_ok=True)
 
 
 def is_network_run(folder: Path) -> bool:
@@ -60,8 +66,7 @@ def load_network(folder: str | Path) -> Network:
     """The network that a run ended with, in evaluation mode."""
     folder = Path(folder)
     _, spec = read_network_setting(folder)
-    if not (folder / WEIGHTS).is_file():
-        raise SpecError(printable(str(folder)), "has not finished: the same command of retrain.py goes on")
+    read_results(folder)
     net = build(spec)
     load_weights(net, folder / WEIGHTS)
     return net.eval()

@@ -13,10 +13,10 @@ from supernet.weights.loading import check_report
 from .calibration import calibrate
 from .data import Data
 from .network_config import NetworkConfig
-from .network_folder import WEIGHTS, is_network_run
+from .network_folder import WEIGHTS, is_network_run, read_results
 from .precision import Precision
 from .processes import Processes
-from .supernet_folder import read_setting, read_supernet
+from .supernet_folder import is_supernet_run, read_setting, read_supernet
 
 logger = logging.getLogger("training")
 CALIBRATION_IMAGES = 1024
@@ -32,9 +32,11 @@ def init_network(net: Network, config: NetworkConfig, data: Data, precision: Pre
         if not path.is_dir():
             return _said(load_weights(net, path).changed, f"weights of {path.name}")
         if is_network_run(path):
-            if not (path / WEIGHTS).is_file():
-                raise SpecError("init", f"the run in {printable(config.init)} has not finished: it has no {WEIGHTS}")
+            read_results(path)
             return _said(load_weights(net, path / WEIGHTS).changed, f"weights of the run {path.name}")
+        if not is_supernet_run(path):
+            what = "neither a run of train_supernet.py or retrain.py nor a checkpoint"
+            raise SpecError("init", f"{printable(config.init)} is {what}")
         return _from_supernet(net, path, data, precision, us)
     except WeightsError as error:
         raise SpecError("init", str(error)) from None

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from supernet import NetSpec, Network, SpecError, build, count, format_spec, load_spec, save_spec, set_drop_path
+from supernet import NetSpec, Network, SpecError, build, count, format_spec, load_spec, set_drop_path
 from supernet.elastic.norms import synced_copy
 from supernet.options import Size
 
@@ -20,7 +20,7 @@ from .data import Data
 from .evaluation import evaluate, scores_row
 from .moving import FlatGradients, Mover
 from .network_config import NetworkConfig
-from .network_folder import write_network
+from .network_folder import begin_network, write_network
 from .network_init import init_network
 from .network_step import NetworkStep
 from .optimization import make_optimizer
@@ -77,7 +77,7 @@ class NetworkSubject:
         return copy.deepcopy(self.net)
 
     def write(self, folder: Path) -> None:
-        save_spec(self.spec, folder / self.file)
+        begin_network(folder, self.spec)
 
     def about(self) -> str:
         cost = count(self.spec)
@@ -127,7 +127,7 @@ class NetworkSubject:
             batches = data.calibration_batches(size, options.calibration_images)
             calibrate(net, batches, self._precision, self._us)
         scores = evaluate(net, data.validation_batches(size, options.images), self._precision, self._us)
-        yield scores_row(NETWORK, scores, self.spec)
+        yield scores_row(NETWORK, scores, self.spec) | {"images": scores.images}
 
     def finish(self, folder: Path, net: nn.Module, rows: Sequence[Mapping[str, Any]]) -> None:
         assert isinstance(net, Network)

@@ -18,6 +18,10 @@ from .supernet_config import SupernetConfig
 logger = logging.getLogger("training")
 
 
+def is_supernet_run(folder: Path) -> bool:
+    return (folder / "config.yaml").is_file() and (folder / "space.yaml").is_file()
+
+
 def read_setting(folder: Path, overrides: Sequence[str] = ()) -> tuple[SupernetConfig, Space]:
     """The config of a run and the space it trained, with the classes of its data."""
     for name in ("config.yaml", "space.yaml"):

@@ -20,7 +20,7 @@ from supernet.weights.official import official_to_timm
 from supernet.weights.ties import timm_ties
 
 from ..config import AugmentConfig, DataConfig
-from ..network_folder import CLASSES, WEIGHTS, is_network_run, read_classes, read_network_setting
+from ..network_folder import CLASSES, RESULTS, WEIGHTS, is_network_run, read_classes, read_network_setting
 
 TIMM = "timm/"
 """What the names of timm's models begin with."""
@@ -94,7 +94,7 @@ def check_classes(model: Model, num_classes: int) -> None:
 
 def _open_run(folder: Path, weights: str | Path | None, resolution: int | Size | None) -> Model:
     config, spec = read_network_setting(folder)
-    if weights is None and not (folder / WEIGHTS).is_file():
+    if weights is None and not (folder / RESULTS).is_file():
         raise SpecError(printable(str(folder)), "has not finished: the same command of retrain.py goes on")
     classes, augment = read_classes(folder), config.augment
     if classes and len(classes) != spec.num_classes:
