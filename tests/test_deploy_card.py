@@ -58,7 +58,7 @@ def test_what_it_says(here):
     assert "slimformer" in front["tags"]
     for said in (
         "| top-1 | 12.50 %, on the validation images |",
-        "| parameters | 0.0",
+        "| parameters | 21.7 k",
         "| latency, predicted for phone | 1.23 ms (1.1 to 1.4) |",
         "| latency, measured on iPhone13,2, Core ML, 1 thread | 1.3 ms (quartiles 1.25 to 1.41) |",
         "It is number 2 of 2 on the front, and the most accurate within the constraints.",
