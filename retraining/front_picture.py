@@ -96,5 +96,6 @@ def _look(panel: Any, across: str, up: str) -> None:
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(color="#eceef1", lw=0.8)
     panel.set_axisbelow(True)
+    panel.locator_params(axis="x", nbins=5)
     panel.set_xlabel(across)
     panel.set_ylabel(up)
