@@ -144,9 +144,11 @@ def test_folders_that_are_no_finished_runs(tmp_path):
     (tmp_path / "run" / "classes.txt").write_text("a\nb\n")
     with pytest.raises(SpecError, match=r"classes.txt: has 2 names, and the network 10 classes"):
         open_model(str(tmp_path / "run"))
-    (tmp_path / "run" / "model.safetensors").unlink()
-    with pytest.raises(SpecError, match="run: has not finished"):
-        open_model(str(tmp_path / "run"))
+    for name in ("results.json", "model.safetensors"):
+        write_run(tmp_path / name)
+        (tmp_path / name / name).unlink()
+        with pytest.raises(SpecError, match="has not finished"):
+            open_model(str(tmp_path / name))
     (tmp_path / "run" / "spec.yaml").unlink()
     with pytest.raises(SpecError, match=r"is no run of retrain.py: spec.yaml is missing"):
         open_model(str(tmp_path / "run"))

@@ -94,7 +94,7 @@ def check_classes(model: Model, num_classes: int) -> None:
 
 def _open_run(folder: Path, weights: str | Path | None, resolution: int | Size | None) -> Model:
     config, spec = read_network_setting(folder)
-    if weights is None and not (folder / RESULTS).is_file():
+    if weights is None and not all((folder / name).is_file() for name in (WEIGHTS, RESULTS)):
         raise SpecError(printable(str(folder)), "has not finished: the same command of retrain.py goes on")
     classes, augment = read_classes(folder), config.augment
     if classes and len(classes) != spec.num_classes:
