@@ -10,6 +10,7 @@ from typing import Any
 from supernet.values import SpecError, UserError, first_line, printable
 from training.launching import python_path
 from training.network_config import NetworkConfig
+from training.on_ray import resources_of
 
 ATTEMPTS = 3
 """For a network whose process dies: it goes on from its checkpoint."""
@@ -55,15 +56,9 @@ def _train(ray: Any, runs: Sequence[tuple[NetworkConfig, Path]], at_once: int) -
 
 
 def _task(ray: Any, config: NetworkConfig, out: Path) -> Any:
-    needs: dict[str, float] = {"num_cpus": config.processes.cpus}
-    has = ray.cluster_resources()
-    if config.precision.device == "cuda" or (config.precision.device == "auto" and has.get("GPU", 0) > 0):
-        needs["num_gpus"] = config.processes.gpus
-    for name, amount in (("CPU", needs["num_cpus"]), ("GPU", needs.get("num_gpus", 0))):
-        if amount > has.get(name, 0):
-            field = "processes.cpus" if name == "CPU" else "processes.gpus"
-            raise SpecError(field, f"each network needs {amount:g} {name}s; Ray has {has.get(name, 0):g}")
-    remote = ray.remote(_run).options(max_retries=ATTEMPTS, **needs)
+    needs = resources_of(config, ray.cluster_resources())
+    options = {"num_cpus": needs["CPU"], "num_gpus": needs.get("GPU", 0)}
+    remote = ray.remote(_run).options(max_retries=ATTEMPTS, **options)
     return remote.remote(config.with_absolute_paths(), out.expanduser().absolute())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from .costs import LATENCY
 from .problem import Problem
 from .results import Comparison, Interval
 
+logger = logging.getLogger("search")
+
 
 def measured(problem: Problem, name: str, spec: NetSpec, predicted: float, out: Path) -> Comparison:
     """By the protocol of the table of that name. SpecError where that is not a table of this computer."""
@@ -40,16 +43,18 @@ def measured(problem: Problem, name: str, spec: NetSpec, predicted: float, out: 
 
 def measured_before(problem: Problem, name: str, spec: NetSpec, predicted: float, out: Path) -> Comparison | None:
     """What an earlier start has measured, in all rounds, of this network by this table's device and protocol."""
-    table = problem.costs.tables[name]
+    table, file = problem.costs.tables[name], out / "measured" / "measured.sqlite"
+    if not file.is_file():
+        return None
     try:
-        with Store(out / "measured" / "measured.sqlite") as store:
+        with Store(file) as store:
             for collection in store.collections():
                 if (collection.device, collection.protocol) == (table.collection.device, table.collection.protocol):
                     found = Latencies(store, collection).of(network(spec))
                     if found is not None and found.bursts >= collection.protocol.rounds:
                         return _comparison(problem, name, predicted, collection, found)
-    except UserError:  # there is none, or it is no longer a table: measuring says so
-        pass
+    except UserError as error:
+        logger.warning("what was measured before is not shown: %s", error)
     return None
 
 

@@ -178,16 +178,16 @@ def ray_cluster():
 
 
 def test_more_than_the_cluster_has(tmp_path):
-    from training.on_ray import _resources
+    from training.on_ray import resources_of
 
     with pytest.raises(SpecError, match=r"^processes.cpus: 2 processes with 4 each need 8 CPUs; Ray has 2"):
-        _resources(_config("processes.count=2"), {"CPU": 2.0})
-    assert _resources(_config("processes.cpus=1"), {"CPU": 2.0}) == {"CPU": 1.0}
-    assert _resources(_config("processes.cpus=1"), {"CPU": 2.0, "GPU": 1.0}) == {"CPU": 1.0, "GPU": 1.0}
+        resources_of(_config("processes.count=2"), {"CPU": 2.0})
+    assert resources_of(_config("processes.cpus=1"), {"CPU": 2.0}) == {"CPU": 1.0}
+    assert resources_of(_config("processes.cpus=1"), {"CPU": 2.0, "GPU": 1.0}) == {"CPU": 1.0, "GPU": 1.0}
     with pytest.raises(SpecError, match=r"^processes.gpus: 1 processes with 1 each need 1 GPUs"):
-        _resources(_config("processes.cpus=1", "precision.device=cuda"), {"CPU": 2.0})
+        resources_of(_config("processes.cpus=1", "precision.device=cuda"), {"CPU": 2.0})
     with pytest.raises(SpecError, match=r"^processes.gpus: 0.5 of a GPU: several processes need a whole one each"):
-        _resources(_config("processes.count=2", "processes.gpus=0.5"), {"CPU": 8.0, "GPU": 1.0})
+        resources_of(_config("processes.count=2", "processes.gpus=0.5"), {"CPU": 8.0, "GPU": 1.0})
 
 
 @pytest.mark.slow

@@ -404,6 +404,21 @@ def test_wrong_input_is_one_line(settings, words, config, tmp_path, capsys):
     assert not (tmp_path / "run").exists() or "it gave" in words, "what is wrong is found out before"
 
 
+def test_what_was_measured_before_and_is_damaged_is_said(tmp_path, caplog):
+    from types import SimpleNamespace
+
+    from search.measured import measured_before
+
+    problem = SimpleNamespace(costs=SimpleNamespace(tables={"host": None}))
+    spec = load_space("tiny").smallest()
+    assert measured_before(problem, "host", spec, 1.0, tmp_path) is None
+    assert not caplog.records, "nothing was measured, nothing is missed"
+    (tmp_path / "measured").mkdir()
+    (tmp_path / "measured" / "measured.sqlite").write_bytes(b"no table " * 1000)
+    assert measured_before(problem, "host", spec, 1.0, tmp_path) is None
+    assert "what was measured before is not shown" in caplog.text
+
+
 def test_evaluations_of_something_else_are_not_mixed(config, tmp_path, capsys):
     assert main(config, "--out", tmp_path / "run", "--set", "evaluations=4") == 0
     assert main(config, "--out", tmp_path / "run", "--set", "space=iformer_small", "--set", "constraints=[]") == 2

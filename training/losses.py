@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -11,6 +12,12 @@ from torch.nn import functional as F
 def soft_cross_entropy(scores: Tensor, targets: Tensor) -> Tensor:
     """Mean over the batch; `targets` are probabilities (batch, classes)."""
     return -(targets * F.log_softmax(scores.float(), dim=-1)).sum(dim=-1).mean()
+
+
+def mean_scores(scores: Any) -> Tensor:
+    """Of both classifiers, where a network in distilled training gives two."""
+    mean: Tensor = (scores[0] + scores[1]) / 2 if isinstance(scores, tuple) else scores
+    return mean
 
 
 def soft_labels(scores: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:

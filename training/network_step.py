@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .losses import soft_cross_entropy
+from .losses import mean_scores, soft_cross_entropy
 from .moving import FlatGradients, Mover
 from .network_config import NetworkStepConfig
 from .precision import Precision
@@ -61,7 +60,7 @@ class NetworkStep:
                 loss = self.criterion(scores, targets)
             mesa = self.config.mesa
             if mesa is not None and self.average is not None and progress >= mesa.start:
-                loss = loss + mesa.ratio * self.criterion(_one(scores), self._by_average(images))
+                loss = loss + mesa.ratio * self.criterion(mean_scores(scores), self._by_average(images))
         return loss
 
     @torch.no_grad()
@@ -74,8 +73,3 @@ class NetworkStep:
 def sigmoid_cross_entropy(scores: Tensor, targets: Tensor) -> Tensor:
     """Each class for itself; mean over images and classes, as the authors of LowFormer and timm take it."""
     return F.binary_cross_entropy_with_logits(scores.float(), targets)
-
-
-def _one(scores: Any) -> Tensor:
-    mean: Tensor = (scores[0] + scores[1]) / 2 if isinstance(scores, tuple) else scores
-    return mean

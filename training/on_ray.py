@@ -28,7 +28,7 @@ def run_on_ray(config: RunConfig, out: Path, body: Body) -> None:
     if started:
         ray.init(runtime_env={"env_vars": {"PYTHONPATH": python_path()}})
     try:
-        resources = _resources(config, ray.cluster_resources())
+        resources = resources_of(config, ray.cluster_resources())
         for restarts_left in range(config.processes.restarts, -1, -1):
             try:
                 _trainer(config, out, body, resources).fit()
@@ -74,7 +74,7 @@ def _trainer(config: RunConfig, out: Path, body: Body, resources: dict[str, floa
     )
 
 
-def _resources(config: RunConfig, cluster: dict[str, float]) -> dict[str, float]:
+def resources_of(config: RunConfig, cluster: dict[str, float]) -> dict[str, float]:
     """What each process asks for; a cluster that can't have it says so, since Ray would wait for it for ever."""
     wanted = config.processes
     needs = {"CPU": float(wanted.cpus)}

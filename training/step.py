@@ -15,7 +15,7 @@ from supernet.options import Size
 
 from .config import OptimizerConfig
 from .conflict import two_groups, without_conflict
-from .losses import alpha_divergence, soft_cross_entropy, soft_labels
+from .losses import alpha_divergence, mean_scores, soft_cross_entropy, soft_labels
 from .moving import Mover
 from .precision import Precision
 from .processes import Processes
@@ -100,7 +100,7 @@ class Sandwich:
                 taught = None if by_teacher is None else by_teacher[mine]
                 loss = self._loss(scores, targets[mine], learns_from, taught)
             if member.role == LARGEST and self.config.distill != "none":
-                by_largest = _mean(scores).detach()
+                by_largest = mean_scores(scores).detach()
             self.mover.scaler.scale(loss / parts).backward()
             losses.append(loss.detach().float() / parts)
             if after is not None:
@@ -136,10 +136,10 @@ class Sandwich:
     def _loss(self, scores: Any, targets: Tensor, by_largest: Tensor | None, by_teacher: Tensor | None) -> Tensor:
         if by_largest is not None:
             if self.config.distill == "alpha":
-                return alpha_divergence(_mean(scores), by_largest, self.config.alpha, self.config.alpha_clip)
-            return soft_labels(_mean(scores), by_largest)
+                return alpha_divergence(mean_scores(scores), by_largest, self.config.alpha, self.config.alpha_clip)
+            return soft_labels(mean_scores(scores), by_largest)
         if self.teacher is None or by_teacher is None:
-            return soft_cross_entropy(_mean(scores), targets)
+            return soft_cross_entropy(mean_scores(scores), targets)
         return self.teacher.loss(scores, targets, by_teacher)
 
     def _exchange(self, first: Tensor | None, second: Tensor | None, mutual: bool) -> None:
@@ -160,9 +160,3 @@ def resized(images: Tensor, size: Size) -> Tensor:
     if tuple(images.shape[-2:]) == size:
         return images
     return F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
-
-
-def _mean(scores: Any) -> Tensor:
-    """Of both classifiers, where a network in distilled training gives two."""
-    mean: Tensor = (scores[0] + scores[1]) / 2 if isinstance(scores, tuple) else scores
-    return mean
