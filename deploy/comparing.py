@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -68,6 +69,22 @@ class Difference:
             self.accuracies(),
         ]
         return "; ".join(filter(None, parts))
+
+    def figures(self) -> dict[str, Any]:
+        """Plain data; None where something is not known, and where an error is not a number."""
+        top1 = None if self.correct is None else [100 * right / self.images for right in self.correct]
+        return {
+            "file": self.path.name,
+            "ok": self.ok,
+            "error": self.error if math.isfinite(self.error) else None,
+            "tolerance": self.tolerance if math.isfinite(self.tolerance) else None,
+            "images": self.images,
+            "what": self.what,
+            "same_class": self.same_class,
+            "source_top1": top1 and top1[0],
+            "file_top1": top1 and top1[1],
+            "other_class": self.other_class,
+        }
 
     def accuracies(self) -> str:
         """In words; empty where nobody knows the classes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ def add_verify(commands: Any) -> None:
     command.add_argument(
         "--images", type=positive, default=IMAGES, metavar="N", help=f"how many of them (default {IMAGES})"
     )
+    command.add_argument("--json", action="store_true", help="one JSON object")
     command.add_argument(
         "--tolerance",
         type=float,
@@ -45,5 +47,5 @@ def verify_command(args: argparse.Namespace) -> int:
     opened = open_file(args.file)
     origin = read_origin(args)
     difference = judge(opened, origin, examples_of(origin, args.images, args.folder), args.tolerance)
-    print(difference)
+    print(json.dumps(difference.figures()) if args.json else difference)
     return 0 if difference.ok else 1

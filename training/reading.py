@@ -21,6 +21,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> SupernetConf
     return _SUPERNETS.load(path, overrides)
 
 
+def read_config(data: Any, overrides: Sequence[str], source: str) -> SupernetConfig:
+    """Of the values that a file holds."""
+    return _SUPERNETS.read(data, overrides, source)
+
+
 def parse_config(text: str, overrides: Sequence[str] = ()) -> SupernetConfig:
     return _SUPERNETS.parse(text, overrides)
 

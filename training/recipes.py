@@ -34,14 +34,14 @@ def find_config(what: str, recipe: str, overrides: Sequence[str]) -> NetworkConf
         if isinstance(data, dict) and "data" in data:
             if recipe:
                 raise SpecError("--recipe", f"{printable(what)} is a whole run already")
-            return read_network_config(_with_variant(data, data.get("spec")), overrides, printable(what))
+            return read_network_config(with_variant(data, data.get("spec")), overrides, printable(what))
     return with_recipe(what, recipe, overrides)
 
 
 def with_recipe(network: str, recipe: str, overrides: Sequence[str]) -> NetworkConfig:
     """A published name, or a file."""
     path = _recipe_of(load_spec(network), recipe)
-    return read_network_config(_with_variant(_read(path), network) | {"spec": network}, overrides, printable(str(path)))
+    return read_network_config(with_variant(_read(path), network) | {"spec": network}, overrides, printable(str(path)))
 
 
 def _recipe_of(spec: NetSpec, recipe: str) -> Path:
@@ -63,7 +63,7 @@ def _read(path: Path) -> Any:
     return data
 
 
-def _with_variant(data: dict[str, Any], network: object) -> dict[str, Any]:
+def with_variant(data: dict[str, Any], network: object) -> dict[str, Any]:
     """Names of variants are those of published networks; a network that was found has none."""
     variants = data.get(VARIANTS) or {}
     if not isinstance(variants, Mapping):
@@ -72,10 +72,14 @@ def _with_variant(data: dict[str, Any], network: object) -> dict[str, Any]:
         if name not in published_names():
             raise SpecError(VARIANTS, f"{show(name)} is no published network, {did_you_mean(name, published_names())}")
     common = {name: value for name, value in data.items() if name != VARIANTS}
-    return _merged(common, variants.get(network) or {})
+    return merged(common, variants.get(network) or {})
 
 
-def _merged(data: Any, changes: Any) -> Any:
+def merged(data: Any, changes: Any) -> Any:
+    """The data with what the changes say: mappings are merged unless they are of different kinds, all else is
+    replaced."""
     if not isinstance(data, dict) or not isinstance(changes, dict):
         return changes
-    return data | {name: _merged(data.get(name), value) for name, value in changes.items()}
+    if changes.get("kind", data.get("kind")) != data.get("kind"):
+        return changes
+    return data | {name: merged(data.get(name), value) for name, value in changes.items()}

@@ -1,0 +1,109 @@
+"""What can be known to be wrong before hours of training: the budget, tables, networks, and who is there to measure."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from latency_lut.lookup import LatencyTable
+from search.costs import COUNTED, LATENCY, SIZE, Costs
+from search.feasible import Feasible
+from search.problem import ACCURACY, SCORE, Constraint, Problem, parse_constraint
+from supernet import SpecError, load_space, load_spec
+from supernet.values import UserError, did_you_mean, printable, show
+
+from .config import DeviceConfig, PipelineConfig
+from .reading import Pipeline
+from .stages import table_of
+
+ON_A_MAC = ("coreml", "iphone")
+
+
+def check(pipeline: Pipeline) -> None:
+    """UserError, in one line."""
+    shared = pipeline.shared
+    limits = [_limit(text, f"budget[{index}]", pipeline) for index, text in enumerate(shared.budget)]
+    for index, metric in enumerate(pipeline.search.objectives):
+        _check_metric(metric, f"search.objectives[{index}]", pipeline)
+    if pipeline.search.measure and pipeline.search.measure not in _names(shared):
+        raise SpecError("search.measure", f"{show(pipeline.search.measure)} is no device of this config")
+    for index, device in enumerate(shared.devices):
+        if device.table:
+            _check_table(device, f"devices[{index}]")
+    names: set[str] = {"best", "front"}
+    for index, network in enumerate(shared.networks.beside):
+        _check_network(network, f"networks.beside[{index}]", names)
+    _check_reachable(pipeline, limits)
+
+
+def check_measuring(devices: Iterable[DeviceConfig], out: Path) -> None:
+    """Who is measured for the first time must be within reach."""
+    for device in devices:
+        if device.by in ON_A_MAC and sys.platform != "darwin" and not table_of(device, out).exists():
+            raise UserError(
+                f"{device.name}: {device.by} is measured from a Mac, and this is none. Run there `--only tables`, or "
+                "name a table that was measured elsewhere: devices.table (docs/your_iphone.md); without a Mac, "
+                "`--only supernet` trains until then"
+            )
+
+
+def _names(shared: PipelineConfig) -> list[str]:
+    return [device.name for device in shared.devices]
+
+
+def _limit(text: str, where: str, pipeline: Pipeline) -> Constraint:
+    try:
+        limit = parse_constraint(text)
+    except SpecError as error:
+        raise error.under(where) from None
+    _check_metric(limit.metric, where, pipeline)
+    return limit
+
+
+def _check_metric(metric: str, where: str, pipeline: Pipeline) -> None:
+    names = _names(pipeline.shared)
+    known = [ACCURACY, *COUNTED, SIZE, *(LATENCY + name for name in names)]
+    if pipeline.search.efficiency is not None:
+        known.append(SCORE)
+    if metric in known:
+        return
+    if metric.startswith(LATENCY):
+        name = metric.removeprefix(LATENCY)
+        raise SpecError(where, f"none of `devices` has the name {show(name)}, {did_you_mean(name, names)}")
+    raise SpecError(where, f"the metric {show(metric)} is not known, {did_you_mean(metric, known)}")
+
+
+def _check_table(device: DeviceConfig, where: str) -> None:
+    try:
+        LatencyTable(device.table, device.device or None)
+    except SpecError as error:
+        raise error.under(where) from None
+
+
+def _check_network(network: str, where: str, names: set[str]) -> None:
+    """Each has a folder of its own."""
+    try:
+        load_spec(network)
+    except SpecError as error:
+        raise SpecError(where, str(error)) from None
+    name = Path(network).stem
+    if name in names:
+        raise SpecError(where, f"another network has the folder networks/{printable(name)} already")
+    names.add(name)
+
+
+def _check_reachable(pipeline: Pipeline, limits: Iterable[Constraint]) -> None:
+    """Sizes are known without a device: a space that has no network so small is found out now. How many classes the
+    images have is not known yet, so it is asked for one."""
+    known = [one for one in limits if one.at_most and one.metric in (*COUNTED, SIZE)]
+    if not known:
+        return
+    space = load_space(pipeline.shared.space).with_(num_classes=pipeline.shared.data.num_classes or 1)
+    problem = Problem(Costs(space), (ACCURACY,), known)
+    try:
+        Feasible(problem).check(np.random.default_rng(0))
+    except SpecError as error:
+        raise SpecError("budget", error.message) from None

@@ -1,0 +1,92 @@
+"""What `python -m pipeline` does: stage after stage, and the report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from supernet.plain_yaml import write_yaml
+from supernet.values import SpecError, did_you_mean, printable, show
+from supernet.whole_files import write_whole
+from training.claim import claimed
+from training.environment import environment
+
+from .checking import check, check_measuring
+from .doing import ASKED_FOR, do, why
+from .reading import Pipeline, load_pipeline
+from .records import Records
+from .running import shown
+from .saying import ended
+from .stage import Stage, inputs
+from .stages import stages
+
+REPORT = "report"
+
+
+def pipeline_command(args: argparse.Namespace) -> int:
+    pipeline = load_pipeline(args.config, args.overrides)
+    check(pipeline)
+    out: Path = args.out.expanduser()
+    steps = stages(pipeline, out)
+    only, again = _chosen(args.only, steps, "--only"), _chosen(args.again, steps, "--again")
+    if out.exists() and not out.is_dir():
+        raise SpecError("--out", f"{printable(str(out))} is a file; a pipeline has a folder")
+    wanted = [stage for stage in steps if not only or only & {stage.kind, stage.name}]
+    if args.plan:
+        return _show_plan(steps, wanted, again, Records(out))
+    if any(stage.kind == "tables" for stage in wanted):
+        check_measuring(pipeline.shared.devices, out)
+    with claimed(out, "stages"):
+        _begin(pipeline, out)
+        began = time.monotonic()
+        for number, stage in enumerate(steps, start=1):
+            if stage not in wanted:
+                continue
+            try:
+                where = f"[{number}/{len(steps) + 1}] {stage.name}"
+                do(stage, number, where, Records(out), again=bool(again & {stage.kind, stage.name}))
+            except KeyboardInterrupt:
+                print(f"\nstopped in {stage.name}; the same command goes on", file=sys.stderr)
+                return 130
+        if not only or REPORT in only:
+            from .report import write_report  # which opens images, and takes a while to import
+
+            print(f"[{len(steps) + 1}/{len(steps) + 1}] {REPORT}: writes the page", flush=True)
+            write_report(out)
+        print(ended(pipeline, out, time.monotonic() - began), flush=True)
+    return 0
+
+
+def _chosen(names: Sequence[str], steps: Sequence[Stage], option: str) -> set[str]:
+    known = [*dict.fromkeys(name for stage in steps for name in (stage.kind, stage.name)), REPORT]
+    for name in names:
+        if name not in known:
+            raise SpecError(option, f"{show(name)} is no stage of this pipeline, {did_you_mean(name, known)}")
+    return set(names)
+
+
+def _begin(pipeline: Pipeline, out: Path) -> None:
+    try:
+        (out / "stages").mkdir(exist_ok=True)
+        write_whole(out / "config.yaml", write_yaml(pipeline.plain()))
+        write_whole(out / "environment.json", json.dumps(environment(), indent=1) + "\n")
+    except OSError as error:
+        raise SpecError("--out", f"{printable(str(out))} can't be written: {error.strerror}") from None
+
+
+def _show_plan(steps: Sequence[Stage], wanted: Sequence[Stage], again: set[str], records: Records) -> int:
+    """What would be done, as far as it is known before the first stage runs."""
+    for number, stage in enumerate(steps, start=1):
+        if stage not in wanted:
+            continue
+        due = ASKED_FOR if again & {stage.kind, stage.name} else why(stage, inputs(stage), records)
+        state = "there already" if due is None else f"to do{f': {due.reason}' if due.reason else ''}"
+        print(f"[{number}/{len(steps) + 1}] {stage.name}: {stage.title}: {state}")
+        if due is not None:
+            for command in stage.commands:
+                print(f"    $ {shown(command)}")
+    return 0

@@ -1,0 +1,110 @@
+"""One stage: whether it is due and why, what becomes of an older result, and its commands."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from supernet.values import UserError, printable
+from supernet.whole_files import write_whole
+
+from .records import Record, Records, changes
+from .running import run, shown
+from .saying import seconds_in_words
+from .stage import Stage, inputs
+
+NAMED = 4
+"""Changes that are said; of more, their number."""
+
+
+@dataclass(frozen=True)
+class Due:
+    """Why a stage has to run, and whether what lies in its folder has to go first."""
+
+    reason: str
+    makes_place: bool = False
+
+
+ASKED_FOR = Due("asked for again", makes_place=True)
+
+
+def why(stage: Stage, wanted: dict[str, Any], records: Records) -> Due | None:
+    """None where the result is there and holds."""
+    record = records.of(stage.name)
+    if record is None:
+        return Due("", makes_place=stage.folder.exists())
+    changed = list(changes(record.inputs, wanted))
+    if changed:
+        words = "; ".join(clause for _, clause in changed[:NAMED])
+        more = f"; and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
+        return Due(words + more, makes_place=any(name not in stage.stays for name, _ in changed))
+    if record.finished is None:
+        return Due("goes on")
+    lost = [path for path in stage.makes if not path.exists()]
+    return Due(f"{printable(str(lost[0]))} is missing") if lost else None
+
+
+def do(stage: Stage, number: int, where: str, records: Records, *, again: bool = False) -> None:
+    """`where` is the head of what it says; `again`: as if it had not been done."""
+    _check_reads(stage)
+    wanted = inputs(stage)
+    for path, text in stage.written.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)
+    due = ASKED_FOR if again else why(stage, wanted, records)
+    if due is not None and due.makes_place:
+        records.put_aside(stage)
+        if not again and records.bring_back(stage, wanted):
+            print(f"{where}: an earlier result of these options is in its place again", flush=True)
+            due = why(stage, wanted, records)
+    if due is None:
+        print(f"{where}: there already, in {printable(str(stage.folder))}", flush=True)
+        return
+    print(f"{where}: {stage.title}{f' ({due.reason})' if due.reason else ''}", flush=True)
+    before = records.of(stage.name)
+    record = Record(
+        number,
+        stage.name,
+        stage.title,
+        [shown(command) for command in stage.commands],
+        wanted,
+        _now(),
+        seconds=0.0 if before is None else before.seconds,
+    )
+    records.write(record)
+    stage.folder.mkdir(parents=True, exist_ok=True)
+    _run_commands(stage, record, records)
+    print(f"    {seconds_in_words(record.seconds)}, in {printable(str(stage.folder))}", flush=True)
+
+
+def _run_commands(stage: Stage, record: Record, records: Records) -> None:
+    began, before = time.monotonic(), record.seconds
+    try:
+        for command in stage.commands:
+            print(f"    $ {shown(command)}", flush=True)
+            run(command)
+        missing = [path for path in stage.makes if not path.exists()]
+        if missing:
+            raise UserError(f"{stage.name}: {printable(str(missing[0]))} is not there, but all commands ended well")
+        record.finished = _now()
+    finally:
+        record.seconds = before + time.monotonic() - began
+        records.write(record)
+
+
+def _now() -> str:
+    return datetime.now().replace(microsecond=0).isoformat()
+
+
+def _check_reads(stage: Stage) -> None:
+    for name, path in stage.reads.items():
+        if not path.exists():
+            raise UserError(f"{stage.name}: {printable(str(path))} is missing, {_maker(name)}")
+
+
+def _maker(name: str) -> str:
+    kind = "tables" if name.startswith("table of") else name.partition("/")[0]
+    made = kind in ("supernet", "search", "networks", "tables")
+    return f"which the stage {kind} makes: --only {kind}" if made else "which the config names"

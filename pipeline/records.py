@@ -1,0 +1,100 @@
+"""What was done before: a record of each stage, why it doesn't hold any more, and older results put aside.
+
+stages/<name>.json      of what is in the stage's folder
+earlier/<name>-<id>/    a result of other inputs, with its record; it comes back when those are asked for again
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from supernet.values import UserError, printable, show
+from supernet.whole_files import write_whole
+
+from .stage import Stage
+
+RECORD = "record.json"
+"""Of an earlier result, in its folder."""
+
+
+@dataclass
+class Record:
+    number: int
+    name: str
+    title: str
+    commands: list[str]
+    inputs: dict[str, Any]
+    started: str
+    finished: str | None = None
+    seconds: float = 0.0
+    """Of all starts that it took."""
+
+
+class Records:
+    """Of a folder of the pipeline."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+
+    def of(self, name: str) -> Record | None:
+        """None where the stage was never begun. A record that can't be read is as good as none."""
+        try:
+            return Record(**json.loads(self._file(name).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write(self, record: Record) -> None:
+        self._file(record.name).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(self._file(record.name), json.dumps(asdict(record), indent=1) + "\n")
+
+    def put_aside(self, stage: Stage) -> None:
+        """Its folder makes place; what lies there, finished or not, is among the earlier ones then."""
+        record = self.of(stage.name)
+        if stage.folder.exists():
+            if record is None:
+                raise UserError(
+                    f"{printable(str(stage.folder))} is not from this pipeline: move it away, or name another folder"
+                )
+            aside = self._aside(stage.name, record.inputs)
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            stage.folder.rename(aside)
+            write_whole(aside / RECORD, json.dumps(asdict(record), indent=1) + "\n")
+        self._file(stage.name).unlink(missing_ok=True)
+
+    def bring_back(self, stage: Stage, wanted: Mapping[str, Any]) -> bool:
+        """Whether an earlier result of the same inputs is in its place again."""
+        aside = self._aside(stage.name, wanted)
+        if stage.folder.exists() or not (aside / RECORD).is_file():
+            return False
+        text = (aside / RECORD).read_text(encoding="utf-8")
+        stage.folder.parent.mkdir(parents=True, exist_ok=True)
+        (aside / RECORD).unlink()
+        aside.rename(stage.folder)
+        write_whole(self._file(stage.name), text)
+        return True
+
+    def _file(self, name: str) -> Path:
+        return self.out / "stages" / f"{name.replace('/', '_')}.json"
+
+    def _aside(self, name: str, inputs: Mapping[str, Any]) -> Path:
+        text = json.dumps(inputs, sort_keys=True)
+        return self.out / "earlier" / f"{name.replace('/', '_')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What changed: its name, and a clause that says how."""
+    for name in dict.fromkeys([*before, *now]):
+        old, new = before.get(name), now.get(name)
+        if old == new:
+            continue
+        if name.startswith("file "):
+            yield name, f"{printable(name.removeprefix('file '))} {'changed' if old and new else 'is new'}"
+        else:
+            yield name, f"{printable(name)} was {show(old)}, now {show(new)}"

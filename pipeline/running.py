@@ -1,0 +1,75 @@
+"""A stage's commands, one after the other, as if a user typed them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+from supernet.values import UserError, printable
+from supernet.whole_files import write_whole
+
+from .stage import Command
+from .stages import ROOT
+
+STOPPED = 130
+
+
+def shown(command: Command) -> str:
+    """As it can be typed in the checkout."""
+    words = ["python" if word == sys.executable else word for word in command.words]
+    words = [word.removeprefix(f"{ROOT}{os.sep}") for word in words]
+    return shlex.join(words) + (f" > {shlex.quote(str(command.into))}" if command.into else "")
+
+
+def run(command: Command) -> None:
+    """UserError where it fails, KeyboardInterrupt where it was asked to stop."""
+    if command.into is not None:
+        command.into.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        child = subprocess.Popen(  # noqa: S603  words of ours, and no shell reads them
+            command.words, stdout=subprocess.PIPE if command.into else None, text=True, encoding="utf-8", env=_paths()
+        )
+    except OSError as error:
+        raise UserError(f"{printable(command.words[0])} can't be started: {error.strerror}") from None
+    with _passing_on(child), child:
+        text = _patiently(child)
+    if child.returncode in (STOPPED, -signal.SIGINT, -signal.SIGTERM):
+        raise KeyboardInterrupt
+    if child.returncode:
+        raise UserError(f"this command ended with status {child.returncode}, see above: {shown(command)}")
+    if command.into is not None:
+        write_whole(command.into, text)
+
+
+def _patiently(child: subprocess.Popen[str]) -> str:
+    """What it printed. Ctrl-C reaches it, too, as it is of the same terminal: it ends in its own time."""
+    while True:
+        try:
+            return child.communicate()[0] or ""
+        except KeyboardInterrupt:
+            continue
+
+
+@contextlib.contextmanager
+def _passing_on(child: subprocess.Popen[str]) -> Iterator[None]:
+    """SIGTERM, which only this process gets, goes to the command."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: child.send_signal(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _paths() -> dict[str, str]:
+    """The commands' modules are found from any folder."""
+    known = os.environ.get("PYTHONPATH", "")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), known)))}

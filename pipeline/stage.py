@@ -1,0 +1,89 @@
+"""What a stage is: commands that a user could type, what they depend on, and the folder they fill."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from supernet.options import Options
+
+
+@dataclass(frozen=True)
+class Command:
+    words: tuple[str, ...]
+    into: Path | None = None
+    """A file for what it prints, instead of the terminal."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    name: str
+    """That of its folder, such as `tables/host`; the part before the slash is what `--only` and `--again` take."""
+    title: str
+    """What it does, as a sentence of a progress report: `trains a supernet of the space tiny`."""
+    folder: Path
+    commands: tuple[Command, ...]
+    options: Mapping[str, Any]
+    """Plain values that the result depends on, by name."""
+    reads: Mapping[str, Path]
+    """Files and folders that the result depends on, those of other stages too."""
+    makes: tuple[Path, ...]
+    """Without them the stage has not been done."""
+    stays: frozenset[str] = frozenset()
+    """Options and reads that may change while the folder stays: the commands go on from what lies there. Where another
+    one changes, the folder makes place for a new one."""
+    written: Mapping[Path, str] = field(default_factory=dict)
+    """Files that the commands get, and what stands in them."""
+
+    @property
+    def kind(self) -> str:
+        return self.name.partition("/")[0]
+
+
+def inputs(stage: Stage) -> dict[str, Any]:
+    """All that the result depends on, as plain values; what lies in files by a digest of it."""
+    files = {f"file {name}": digest(path) for name, path in stage.reads.items()}
+    return dict(stage.options) | files
+
+
+def digest(path: Path) -> str:
+    """Of a file, or of the names and contents of all files below a folder; empty where there is none."""
+    if path.is_file():
+        with path.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()[:16]
+    if not path.is_dir():
+        return ""
+    whole = hashlib.sha256()
+    for file in sorted(path.rglob("*")):
+        if file.is_file() and not file.name.startswith("."):
+            whole.update(f"{file.relative_to(path).as_posix()}\n{digest(file)}\n".encode())
+    return whole.hexdigest()[:16]
+
+
+def flat(options: Options | Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
+    """`schedule.epochs`, 20: single values, defaults included, so that changes can be named."""
+    items = options.items() if isinstance(options, Mapping) else _fields(options)
+    for name, value in items:
+        if isinstance(value, Options | Mapping) and value:
+            yield from flat(value, f"{place}{name}.")
+        else:
+            yield f"{place}{name}", _plain(value)
+
+
+def _fields(options: Options) -> Iterator[tuple[str, Any]]:
+    from supernet.options import Kind
+
+    if isinstance(options, Kind):
+        yield "kind", options.kind_name()
+    for name in options.__struct_fields__:
+        yield name, getattr(options, name)
+
+
+def _plain(value: Any) -> Any:
+    """As JSON would give it back."""
+    if isinstance(value, tuple | list):
+        return [dict(flat(one)) if isinstance(one, Options | Mapping) else _plain(one) for one in value]
+    return value

@@ -1,0 +1,215 @@
+"""The stages of a pipeline, in their order: what each runs, reads and makes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+import supernet
+from search.config import TableConfig
+from search.reading import format_config as format_search
+from supernet import load_space, published_names
+from supernet.config_files import find_file
+from supernet.plain_yaml import write_yaml
+from supernet.space.reading import SPACES
+from training.reading import format_config
+
+from .config import FORMATS, DeviceConfig
+from .reading import Pipeline
+from .stage import Command, Stage, flat
+
+ROOT = Path(supernet.__file__).resolve().parents[1]
+"""Where the commands' scripts lie."""
+BEST = "best"
+
+
+def stages(pipeline: Pipeline, out: Path) -> list[Stage]:
+    """All but the report, which is made of what these leave."""
+    made = [_supernet(pipeline, out)]
+    made += [_table(device, out) for device in pipeline.shared.devices if not device.table]
+    made += [_search(pipeline, out), _networks(pipeline, out), _judged(pipeline, out)]
+    return [*made, _packages(pipeline, out)] if pipeline.shared.packages.formats else made
+
+
+def table_of(device: DeviceConfig, out: Path) -> Path:
+    return Path(device.table).expanduser() if device.table else out / "tables" / device.name / "table.sqlite"
+
+
+def _script(name: str, *words: object, into: Path | None = None) -> Command:
+    return Command((sys.executable, str(ROOT / name), *map(str, words)), into)
+
+
+def _module(name: str, *words: object, into: Path | None = None) -> Command:
+    return Command((sys.executable, "-m", name, *map(str, words)), into)
+
+
+def _training(pipeline: Pipeline, name: str, *words: object) -> Command:
+    """By what the user wants training to be started with."""
+    start = pipeline.shared.launch or (sys.executable,)
+    return Command((*start, str(ROOT / name), *map(str, words)))
+
+
+def _supernet(pipeline: Pipeline, out: Path) -> Stage:
+    config, folder = out / "configs" / "supernet.yaml", out / "supernet"
+    name = Path(pipeline.shared.space).stem
+    return Stage(
+        "supernet",
+        f"trains a supernet of the space {name}",
+        folder,
+        (_training(pipeline, "train_supernet.py", config, "--out", folder),),
+        {name: value for name, value in flat(pipeline.supernet) if name != "space"},
+        {"space": find_file(pipeline.shared.space, SPACES, "space")} | _data_file(pipeline),
+        (folder / "space.yaml", folder / "checkpoints"),
+        written={config: format_config(pipeline.supernet)},
+    )
+
+
+def _data_file(pipeline: Pipeline) -> dict[str, Path]:
+    """Weights that a supernet begins with. Images are known by their path only: there may be millions."""
+    return {"init": Path(pipeline.supernet.init).expanduser()} if pipeline.supernet.init else {}
+
+
+def _table(device: DeviceConfig, out: Path) -> Stage:
+    folder, space = out / "tables" / device.name, out / "supernet" / "space.yaml"
+    plan, table = folder / "plan", table_of(device, out)
+    form = {"onnxruntime": "onnx", "coreml": "coreml", "iphone": "coreml"}.get(device.by)
+    options = {name: value for name, value in flat(device) if name not in ("name", "table", "device")}
+    commands = [_module("latency_lut", "plan", space, "--networks", device.networks, "--out", plan)]
+    if form is not None:
+        commands.append(_module("latency_lut", "export", plan, "--to", form))
+    commands.append(_module("latency_lut", "measure", plan, "--table", table, *_measuring(device)))
+    drawn, judged = folder / "fit.svg", folder / "fit.json"
+    commands.append(_module("latency_lut", "validate", table, "--plot", drawn, "--json", into=judged))
+    commands.append(_module("latency_lut", "show", table, "--plot", folder / "blocks.svg", into=folder / "blocks.txt"))
+    return Stage(
+        f"tables/{device.name}",
+        f"measures what the networks' blocks take on {device.name} ({device.by})",
+        folder,
+        tuple(commands),
+        options,
+        {"supernet/space.yaml": space},
+        (table, judged),
+        stays=frozenset(options) - {"by", "threads", "compute_units", "phone"},
+    )
+
+
+def _measuring(device: DeviceConfig) -> Iterator[object]:
+    yield from ("--device", device.by)
+    if device.by in ("onnxruntime", "torch", "cuda"):
+        yield from ("--threads", device.threads)
+    else:
+        yield from ("--compute-units", device.compute_units)
+    if device.by == "iphone":
+        for name in ("team", "phone"):
+            if getattr(device, name):
+                yield from (f"--{name}", getattr(device, name))
+    for change in device.protocol:
+        yield from ("--protocol", change)
+
+
+def _search(pipeline: Pipeline, out: Path) -> Stage:
+    """Another budget or method goes on with what was evaluated; another supernet makes all of that worthless."""
+    config, folder, devices = out / "configs" / "search.yaml", out / "search", pipeline.shared.devices
+    tables = tuple(TableConfig(name=one.name, file=str(table_of(one, out)), device=one.device) for one in devices)
+    wanted = replace(pipeline.search, supernet=str(out / "supernet"), tables=tables)
+    options = dict(flat(pipeline.search)) | {"devices": [[one.name, one.device] for one in devices]}
+    reads = {"supernet/checkpoints": out / "supernet" / "checkpoints"}
+    reads |= {f"table of {one.name}": table_of(one, out) for one in devices}
+    stays = {*options, *(f"file {name}" for name in reads)} - {"file supernet/checkpoints"}
+    budget = f" within {' and '.join(pipeline.shared.budget)}" if pipeline.shared.budget else ""
+    return Stage(
+        "search",
+        f"searches the space for the best network{budget}",
+        folder,
+        (_script("search.py", config, "--out", folder),),
+        options,
+        reads,
+        (folder / "best.yaml", folder / "front.csv", folder / "front"),
+        stays=frozenset(stays),
+        written={config: format_search(wanted)},
+    )
+
+
+def _networks(pipeline: Pipeline, out: Path) -> Stage:
+    recipe, folder, search = out / "configs" / "retrain.yaml", out / "networks", out / "search"
+    shared, largest = pipeline.shared.networks, max(load_space(pipeline.shared.space).resolutions)
+    reads = {"search/best.yaml": search / "best.yaml"}
+    options = dict(flat(pipeline.recipe)) | dict(flat(shared))
+    init: tuple[object, ...] = ()
+    if shared.from_supernet:
+        init = ("--set", f"init={out / 'supernet'}")
+        reads |= {"supernet/checkpoints": out / "supernet" / "checkpoints"}
+    common = ("--recipe", recipe)
+    commands = [_training(pipeline, "retrain.py", search / "best.yaml", *common, *init, "--out", folder / BEST)]
+    for network in shared.beside:
+        size = ("--set", f"resolution={largest}") if network in published_names() else ()
+        commands.append(
+            _training(pipeline, "retrain.py", network, *common, *size, "--out", folder / Path(network).stem)
+        )
+        if Path(network).is_file():
+            reads |= {network: Path(network)}
+    if shared.front:
+        front = ("--front", search / "front", "--most", shared.front, *common, *init, "--out", folder / "front")
+        commands.append(_training(pipeline, "retrain.py", *front))
+        reads |= {"search/front": search / "front"}
+    beside = f" and {len(shared.beside) + shared.front} beside it" if shared.beside or shared.front else ""
+    made = [folder / BEST, *(folder / Path(network).stem for network in shared.beside)]
+    return Stage(
+        "networks",
+        f"trains the best network{beside}",
+        folder,
+        tuple(commands),
+        options,
+        reads,
+        tuple(one / "results.json" for one in made),
+        written={recipe: write_yaml(pipeline.recipe)},
+    )
+
+
+def _judged(pipeline: Pipeline, out: Path) -> Stage:
+    runs = [out / "networks" / name for name in (BEST, *(Path(one).stem for one in pipeline.shared.networks.beside))]
+    return Stage(
+        "judged",
+        "judges what was trained on the validation images",
+        out / "judged",
+        (_script("retrain.py", "--evaluate", *runs, "--out", out / "judged"),),
+        {},
+        {f"networks/{run.name}": run / "model.safetensors" for run in runs},
+        (out / "judged",),
+    )
+
+
+def _packages(pipeline: Pipeline, out: Path) -> Stage:
+    shared, folder, run = pipeline.shared.packages, out / "packages", out / "networks" / BEST
+    commands: list[Command] = []
+
+    def offer(form: str, stem: str, exporting: tuple[object, ...] = (), verifying: tuple[object, ...] = ()) -> Path:
+        file = folder / f"{stem}{FORMATS[form]}"
+        commands.append(_module("deploy", "export", run, "--to", form, *exporting, "--out", file))
+        said = folder / f"{file.name}.json"
+        commands.append(_module("deploy", "verify", file, run, "--json", *verifying, into=said))
+        return said
+
+    image = ("--image",) if shared.image else ()
+    made = [offer(form, BEST, image if form == "coreml" else ()) for form in shared.formats]
+    if shared.compress:
+        how = (*image, "--compress", shared.compress)
+        made.append(offer("coreml", f"{BEST}_{shared.compress}", how, ("--tolerance", shared.tolerance)))
+    commands.append(_module("deploy", "card", run, "--search", out / "search", "--out", folder / "card"))
+    return Stage(
+        "packages",
+        f"makes packages of the best network for {' and '.join(shared.formats)}, and compares what they compute",
+        folder,
+        tuple(commands),
+        dict(flat(shared)),
+        {"networks/best": run / "model.safetensors", "search/front.csv": out / "search" / "front.csv"},
+        (*made, folder / "card"),
+    )
+
+
+def settings(pipeline: Pipeline) -> Mapping[str, Any]:
+    return pipeline.plain()

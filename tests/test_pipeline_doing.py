@@ -1,0 +1,221 @@
+"""Stages are done once, and again when what they depend on has changed; what was made before is kept."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from pipeline.doing import do, why
+from pipeline.records import Records
+from pipeline.running import run, shown
+from pipeline.stage import Command, Stage, digest, flat, inputs
+from search.config import OptunaConfig, SearchConfig
+from supernet.values import UserError
+
+COUNT = "import sys; open(sys.argv[1], 'a').write(sys.argv[2])"
+
+
+@pytest.fixture
+def world(tmp_path):
+    """Two stages, of which the second reads what the first one makes."""
+    (tmp_path / "source.txt").write_text("one")
+
+    def stage(name, letter, reads, stays=frozenset(), **options):
+        folder = tmp_path / "out" / name
+        made = folder / "made.txt"
+        command = Command((sys.executable, "-c", COUNT, str(made), letter))
+        return Stage(name, f"makes {name}", folder, (command,), options, reads, (made,), stays)
+
+    def stages(first="a", speed=1, fresh=0, second="b"):
+        one = stage("one", first, {"source.txt": tmp_path / "source.txt"}, speed=speed)
+        two = stage("two", second, {"one/made.txt": one.makes[0]}, frozenset({"speed", "fresh"}), speed=1, fresh=fresh)
+        return one, two
+
+    return Records(tmp_path / "out"), stages
+
+
+def done(records, *stages, **how):
+    for number, stage in enumerate(stages, start=1):
+        do(stage, number, f"[{number}]", records, **how)
+    return [stage.makes[0].read_text() for stage in stages]
+
+
+def test_nothing_is_done_twice(world, capsys):
+    records, stages = world
+    assert done(records, *stages()) == ["a", "b"]
+    capsys.readouterr()
+    assert done(records, *stages()) == ["a", "b"]
+    said = capsys.readouterr().out
+    assert said.count("there already") == 2
+    assert "$" not in said
+
+
+def test_only_what_depends_on_a_change_is_done_again(world, capsys):
+    records, stages = world
+    done(records, *stages())
+    capsys.readouterr()
+    # The first makes the same as before, so the second still holds.
+    assert done(records, *stages(speed=2)) == ["a", "b"]
+    said = capsys.readouterr().out
+    assert "[1]: makes one (speed was 1, now 2)" in said
+    assert "[2]: there already" in said
+    assert done(records, *stages(first="A", speed=3)) == ["A", "b"]
+    assert "[2]: makes two (one/made.txt changed)" in capsys.readouterr().out
+
+
+def test_a_stage_may_go_on_in_its_folder(world):
+    records, stages = world
+    done(records, *stages())
+    assert done(records, *stages(fresh=1, second="c")) == ["a", "bc"]
+
+
+def test_a_changed_file_is_noticed(world, tmp_path, capsys):
+    records, stages = world
+    done(records, *stages())
+    (tmp_path / "source.txt").write_text("two")
+    done(records, *stages())
+    assert "[1]: makes one (source.txt changed)" in capsys.readouterr().out
+
+
+def test_an_earlier_result_comes_back(world, tmp_path, capsys):
+    records, stages = world
+    done(records, *stages(speed=1))
+    done(records, *stages(first="A", speed=2))
+    assert len(list((tmp_path / "out" / "earlier").iterdir())) == 2
+    capsys.readouterr()
+    assert done(records, *stages(speed=1)) == ["a", "b"]
+    said = capsys.readouterr().out
+    assert said.count("an earlier result of these options is in its place again") == 2
+    assert "$" not in said
+    assert done(records, *stages(first="A", speed=2)) == ["A", "b"]
+
+
+def test_what_is_asked_for_again_is_done_again(world, capsys):
+    records, stages = world
+    done(records, *stages())
+    done(records, *stages(), again=True)
+    assert capsys.readouterr().out.count("(asked for again)") == 2
+
+
+def test_a_lost_result_is_made_again(world, capsys):
+    records, stages = world
+    one, two = stages()
+    done(records, one, two)
+    two.makes[0].unlink()
+    assert done(records, one, two) == ["a", "b"]
+    assert "made.txt is missing)" in capsys.readouterr().out
+
+
+def test_an_unfinished_stage_goes_on(world, capsys):
+    records, stages = world
+    one, _ = stages()
+    broken = replace(one, commands=(*one.commands, Command((sys.executable, "-c", "raise SystemExit(2)"))))
+    with pytest.raises(UserError, match="ended with status 2, see above: python -c"):
+        done(records, broken)
+    assert records.of("one").finished is None
+    assert done(records, one) == ["aa"]
+    assert "(goes on)" in capsys.readouterr().out
+    assert records.of("one").finished is not None
+
+
+def test_a_folder_of_somebody_else_is_left_alone(world):
+    records, stages = world
+    one, _ = stages()
+    one.folder.mkdir(parents=True)
+    (one.folder / "precious.txt").write_text("mine")
+    with pytest.raises(UserError, match="is not from this pipeline: move it away"):
+        done(records, one)
+    assert (one.folder / "precious.txt").read_text() == "mine"
+
+
+def test_what_a_stage_reads_must_be_there(world):
+    records, stages = world
+    with pytest.raises(UserError, match=r"two: .*made.txt is missing, which"):
+        done(records, stages()[1])
+
+
+def test_a_damaged_record_is_as_good_as_none(world, tmp_path):
+    records, stages = world
+    one, _ = stages()
+    done(records, one)
+    (tmp_path / "out" / "stages" / "one.json").write_text("{")
+    assert records.of("one") is None
+    assert why(one, inputs(one), records).makes_place
+
+
+def test_the_record_says_what_was_run(world):
+    records, stages = world
+    one, _ = stages()
+    done(records, one)
+    record = records.of("one")
+    assert record.commands == [shown(one.commands[0])]
+    assert record.inputs["speed"] == 1
+    assert record.seconds > 0
+
+
+def test_output_goes_into_a_file(tmp_path):
+    file = tmp_path / "new" / "said.txt"
+    run(Command((sys.executable, "-c", "print('hello')"), into=file))
+    assert file.read_text() == "hello\n"
+
+
+def test_a_command_that_is_not_there():
+    with pytest.raises(UserError, match="no_such_program can't be started: No such file"):
+        run(Command(("no_such_program",)))
+
+
+@pytest.mark.parametrize("status", [130, -signal.SIGTERM])
+def test_a_stopped_command_stops_the_pipeline(status):
+    end = f"import os, signal; os.kill(os.getpid(), {-status})" if status < 0 else f"raise SystemExit({status})"
+    with pytest.raises(KeyboardInterrupt):
+        run(Command((sys.executable, "-c", end)))
+
+
+def test_sigterm_reaches_the_command(tmp_path):
+    """A cluster ends a job so; the command that runs must write its checkpoint."""
+    ready, written = tmp_path / "ready", tmp_path / "written"
+    program = f"""
+import pathlib, signal, sys, time
+def end(*_):
+    pathlib.Path({str(written)!r}).touch()
+    sys.exit(130)
+signal.signal(signal.SIGTERM, end)
+pathlib.Path({str(ready)!r}).touch()
+time.sleep(60)
+"""
+
+    def ask_to_stop():
+        while not ready.exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    asking = threading.Thread(target=ask_to_stop)
+    asking.start()
+    with pytest.raises(KeyboardInterrupt):
+        run(Command((sys.executable, "-c", program)))
+    asking.join()
+    assert written.exists()
+
+
+def test_options_are_named_one_by_one():
+    options = dict(flat(SearchConfig(supernet="x", method=OptunaConfig(batch=3))))
+    assert options["method.kind"] == "optuna"
+    assert options["method.batch"] == 3
+    assert options["constraints"] == []
+    assert json.loads(json.dumps(options)) == options
+
+
+def test_a_digest_is_of_names_and_contents(tmp_path):
+    (tmp_path / "a").write_text("1")
+    first = digest(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert digest(tmp_path) != first
+    (tmp_path / ".lock").touch()
+    (tmp_path / "b").rename(tmp_path / "a")
+    assert digest(tmp_path) == first
+    assert digest(tmp_path / "none") == ""

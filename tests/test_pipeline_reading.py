@@ -1,0 +1,126 @@
+"""One config for all commands: what it gives each of them, and what it refuses before anything runs."""
+
+import pytest
+
+from pipeline.reading import PIPELINES, load_pipeline
+from pipeline.stages import stages
+from supernet import SpecError
+from supernet.plain_yaml import write_yaml
+
+DIGITS = """
+space: tiny
+data: {source: digits, held_out: 200}
+devices: [{name: host}]
+budget: [params <= 15 k]
+supernet: {like: digits}
+search: {like: digits}
+retrain: {like: digits}
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(more="", text=DIGITS):
+        path = tmp_path / "mine.yaml"
+        path.write_text(text + more)
+        return path
+
+    return write
+
+
+def test_what_is_said_once_reaches_every_command(written):
+    pipeline = load_pipeline(written())
+    assert pipeline.supernet.space == "tiny"
+    assert (pipeline.supernet.data.source, pipeline.supernet.data.held_out) == ("digits", 200)
+    assert pipeline.search.constraints == ("params <= 15 k",)
+    assert pipeline.search.objectives == ("accuracy", "latency host", "params")
+    assert pipeline.search.measure == "host"
+    assert pipeline.recipe["data"] == {"source": "digits"}, "networks learn from held-out images, too"
+
+
+def test_a_section_wins_over_what_it_is_like(written):
+    path = written("", DIGITS.replace("supernet: {like: digits}", "supernet: {like: digits, schedule: {epochs: 3}}"))
+    pipeline = load_pipeline(path, ["retrain.optimizer.lr=0.5", "search.method={kind: random}", "data.held_out=100"])
+    assert (pipeline.supernet.schedule.epochs, pipeline.supernet.schedule.warmup_epochs) == (3, 2)
+    assert pipeline.recipe["optimizer"]["lr"] == 0.5
+    assert pipeline.supernet.data.held_out == 100
+
+
+def test_a_method_of_another_kind_has_its_own_options(written):
+    text = DIGITS.replace("search: {like: digits}", "search: {like: digits, method: {kind: slimming, actions: 4}}")
+    assert load_pipeline(written("", text)).search.method.actions == 4
+
+
+def test_a_batch_may_differ_between_stages(written):
+    text = DIGITS.replace("retrain: {like: digits}", "retrain: {like: digits, data: {batch_size: 32}}")
+    pipeline = load_pipeline(written("", text))
+    assert pipeline.recipe["data"]["batch_size"] == 32
+    assert pipeline.supernet.data.batch_size == 64
+
+
+def test_the_whole_config_is_read_as_the_same_pipeline(written):
+    pipeline = load_pipeline(written(), ["supernet.schedule.epochs=7", "networks.front=2"])
+    again = load_pipeline(written("", write_yaml(pipeline.plain())))
+    assert again == pipeline
+    assert again.plain() == pipeline.plain()
+
+
+@pytest.mark.parametrize("path", sorted(PIPELINES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_pipelines_that_come_along(path, tmp_path):
+    pipeline = load_pipeline(path.stem)
+    kinds = [stage.kind for stage in stages(pipeline, tmp_path)]
+    assert kinds == ["supernet", *["tables"] * len(pipeline.shared.devices), "search", "networks", "judged", "packages"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("space: tiny", "space: tny"), "mine.yaml: space: tny: no space has this name, did you mean 'tiny'?"),
+        (("space: tiny\n", ""), "mine.yaml: the field 'space' is missing"),
+        (("budget", "budgets"), "mine.yaml: budgets: there is no such field, did you mean 'budget'?"),
+        (("{name: host}", "{name: host, by: cpu}"), "devices[0].by: 'cpu' is not one of onnxruntime"),
+        (("{name: host}", "{name: ../x}"), "devices[0].name: '../x' is no name of a device"),
+        (("[{name: host}]", "[{name: a}, {name: a}]"), "devices[1].name: 'a' is there twice"),
+        (("{name: host}", "{name: host, table: no.sqlite}"), "devices[0].table: there is no file no.sqlite"),
+        (("supernet: {like: digits}", "supernet: {like: digts}"), "supernet.like: 'digts': no config has this name"),
+        (("supernet: {like: digits}", "supernet: 3"), "mine.yaml: supernet: 3 can't stand here"),
+        (
+            ("supernet: {like: digits}", "supernet: {schedule: {epoch: 3}}"),
+            "mine.yaml: supernet: schedule.epoch: there is no such field, did you mean 'epochs'?",
+        ),
+        (
+            ("supernet: {like: digits}", "supernet: {space: tiny}"),
+            "mine.yaml: supernet.space: is said once for all stages, by `space` outside of the section",
+        ),
+        (
+            ("search: {like: digits}", "search: {constraints: []}"),
+            "mine.yaml: search.constraints: is said once for all stages, by `budget` outside of the section",
+        ),
+        (
+            ("retrain: {like: digits}", "retrain: {like: digits, data: {path: x}}"),
+            "mine.yaml: retrain.data.path: is said once for all stages, by `data.path` outside of the section",
+        ),
+        (("retrain: {like: digits}", "retrain: {spec: x}"), "retrain.spec: is not said: a stage before gives it"),
+    ],
+    ids=lambda value: value[1] if isinstance(value, tuple) else "",
+)
+def test_what_is_wrong(written, change, said):
+    with pytest.raises(SpecError) as error:
+        load_pipeline(written("", DIGITS.replace(*change)))
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("supernet.schedule.epoch=3", "--set supernet.schedule.epoch=3: there is no field 'epoch' in schedule"),
+        ("search.evaluations=x", "--set search.evaluations=x: evaluations: 'x' can't stand here"),
+        ("networks.front=-1", "--set networks.front=-1"),
+        ("supernet.space=tiny", "supernet.space: is said once"),
+        ("nothing", "--set nothing: is not of the form a.b=c"),
+    ],
+)
+def test_what_is_wrong_on_the_command_line(written, override, said):
+    with pytest.raises(SpecError) as error:
+        load_pipeline(written(), [override])
+    assert said in str(error.value)
