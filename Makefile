@@ -1,13 +1,15 @@
 # The commands of a contributor: see CONTRIBUTING.md. The environment is made once, and again when a requirement changes.
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := supernet training deploy latency_lut search retraining tests bench
+DATA ?= data/cifar10
+PACKAGES := supernet training deploy latency_lut search retraining pipeline tests bench
 SCRIPTS := train_supernet.py search.py retrain.py
 
-.PHONY: help setup test lint format quick bench-networks bench-supernet bench-latency bench-estimate bench-search bench-methods check-swift check-mac clean
+.PHONY: help setup demo test lint format quick bench-networks bench-supernet bench-latency bench-estimate bench-search bench-methods bench-proof check-swift check-mac clean
 
 help:
 	@echo "make setup           the environment in .venv (about 6 GB, a minute or two)"
+	@echo "make demo            the whole way on small images: runs/demo/report.html (minutes; goes on where it was stopped)"
 	@echo "make test            lint, types and all tests: what decides whether a change lands"
 	@echo "make quick           the tests that take seconds"
 	@echo "make format          put the code into its form"
@@ -17,6 +19,7 @@ help:
 	@echo "make bench-estimate  how far the estimate for iPhones is from published figures (a minute)"
 	@echo "make bench-search    drawing in a latency window, candidates a second, the predictor of accuracies (6 minutes)"
 	@echo "make bench-methods   evaluations that each method of search needs, 20 seeds (30 minutes)"
+	@echo "make bench-proof     found networks beside published, uniform and random ones, CIFAR-10 in DATA (one to two hours)"
 	@echo "make check-mac       whether the requirements can be installed on a Mac (a minute, installs nothing)"
 	@echo "make check-swift     build and test the phone's part, with a Swift of its own (fetches 550 MB once)"
 
@@ -30,6 +33,9 @@ setup: .venv/.made
 	$(BIN)/python -c 'import sys; sys.exit(sys.prefix == sys.base_prefix)'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
+
+demo: .venv/.made
+	$(BIN)/python -m pipeline digits --out runs/demo
 
 # Two processes with a thread each: most tests are too small for more.
 test: lint
@@ -67,6 +73,9 @@ bench-search: .venv/.made
 
 bench-methods: .venv/.made
 	OMP_NUM_THREADS=1 $(BIN)/python bench/methods.py
+
+bench-proof: .venv/.made
+	OMP_NUM_THREADS=1 $(BIN)/python bench/proof.py --data $(DATA)
 
 check-mac: .venv/.made
 	$(BIN)/python bench/check_mac.py

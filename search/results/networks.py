@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from supernet import NetSpec
@@ -21,7 +22,17 @@ class Drawings:
         self.blocks: list[dict[str, Any]] = []
         self.words: list[str] = []
         self._block_at: dict[Block, int] = {}
+        self._known: dict[tuple[str, str], int] = {}
         self._word_at: dict[str, int] = {}
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Drawings:
+        """To add further networks to what `plain` gave."""
+        found = cls()
+        found.blocks, found.words = list(plain["blocks"]), list(plain["words"])
+        found._known = {(block["kind"], block["options"]): at for at, block in enumerate(found.blocks)}
+        found._word_at = {word: at for at, word in enumerate(found.words)}
+        return found
 
     def add(self, spec: NetSpec) -> dict[str, Any]:
         parts = spec.parts()
@@ -69,19 +80,25 @@ class Drawings:
 
     def _block(self, block: Block) -> int:
         if block not in self._block_at:
-            self._block_at[block] = len(self.blocks)
-            options = to_plain(block)
-            kind = options.pop("kind")
-            self.blocks.append(
-                {
-                    "kind": kind.replace("_", " "),
-                    "attends": block.attends,
-                    "kernel": options.get("kernel"),
-                    "expand": options.get("expand", options.get("mlp_expand")),
-                    "options": ", ".join(f"{name.replace('_', ' ')} {_word(value)}" for name, value in options.items()),
-                }
-            )
+            self._block_at[block] = self._add_block(block)
         return self._block_at[block]
+
+    def _add_block(self, block: Block) -> int:
+        options = to_plain(block)
+        kind = options.pop("kind").replace("_", " ")
+        words = ", ".join(f"{name.replace('_', ' ')} {_word(value)}" for name, value in options.items())
+        if (kind, words) in self._known:
+            return self._known[kind, words]
+        self.blocks.append(
+            {
+                "kind": kind,
+                "attends": block.attends,
+                "kernel": options.get("kernel"),
+                "expand": options.get("expand", options.get("mlp_expand")),
+                "options": words,
+            }
+        )
+        return len(self.blocks) - 1
 
 
 def _word(value: Any) -> str:

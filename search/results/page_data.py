@@ -29,10 +29,12 @@ def page_data(findings: Findings) -> dict[str, Any]:
         "intervals": {name: column for name in findings.metrics if (column := _intervals(findings, name))},
         "infeasible": [row.index for row in findings.rows if not row.feasible],
         "front": [row.index for row in front],
+        "folder": "",
         "files": [spec_file(rank, row) for rank, row in enumerate(front, start=1)],
         "best": findings.best,
         "networks": networks,
         "published": published,
+        "trained": [],
         "drawings": drawings.plain(),
         "history": [
             [one.evaluations, _short(one.seconds), *map(_short, (one.hypervolume, one.best_feasible, one.tau))]

@@ -64,3 +64,15 @@ function difference(metric, value, other) {
 }
 
 const isBetter = (metric, value, other) => (metric.maximised ? value > other : value < other);
+
+// Buttons that copy the text of another element.
+function letCopy() {
+  for (const button of document.querySelectorAll("[data-copies]")) {
+    button.addEventListener("click", async () => {
+      const source = place(button.dataset.copies);
+      getSelection().selectAllChildren(source);
+      const copying = navigator.clipboard?.writeText(source.textContent) ?? Promise.reject();
+      button.textContent = await copying.then(() => "Copied", () => "Selected"); // not all browsers let a file copy
+    });
+  }
+}

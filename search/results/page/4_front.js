@@ -3,6 +3,7 @@
 const MARKS = {
   front: (x, y, size = 1) => shape("circle", { class: "mark front", cx: x, cy: y, r: 5.5 * size }),
   elsewhere: (x, y, size = 1) => shape("circle", { class: "mark elsewhere", cx: x, cy: y, r: 4.2 * size }),
+  trained: (x, y) => shape("rect", { class: "mark trained", x: x - 5.5, y: y - 5.5, width: 11, height: 11, rx: 2 }),
   published: (x, y) => shape("path", { class: "mark published", d: `M${x} ${y - 7}l7 7l-7 7l-7 -7z` }),
   best: (x, y) => shape("path", { class: "mark best", d: star(x, y, 11, 4.6) }),
 };
@@ -35,9 +36,12 @@ function staircase(across, up) {
 // the front although others beat it in the two metrics that are shown.
 function kindOf(network, isOnLine) {
   if (network.isBest) return "best";
+  if (network.isTrained) return "trained";
   if (network.isPublished) return "published";
   return network.rank === null ? null : isOnLine ? "front" : "elsewhere";
 }
+
+const short = (name) => (name.length > 32 ? `${name.slice(0, 31)}…` : name);
 
 class FrontChart {
   constructor(holder) {
@@ -71,8 +75,8 @@ class FrontChart {
     const what = `${up.shown} over ${across.shown} of ${networks.length} networks.`;
     this.svg.setAttribute("aria-label", `${what} Arrow keys go along the front, Enter chooses.`);
     const box = { left: 52, right: wide - 14, top: 34, bottom: tall - 50 };
-    const shown = everyone.filter((network) => network.value(across) !== null);
-    const near = shown.filter((network) => network.rank !== null || network.isPublished || network.isBest);
+    const shown = everyone.filter((network) => !network.isAside && network.value(across) !== null);
+    const near = shown.filter((network) => network.rank !== null || network.isPublished || network.was || network.isBest);
     const inView = view.closeUp && near.length ? near : shown;
     const ends = (metric) => {
       const values = inView.map((network) => network.value(metric)).filter((value) => value !== null);
@@ -155,24 +159,33 @@ class FrontChart {
       styled(shape("path", { class: "dots", d: kept.join("") }), { "stroke-width": 5 * this.size }),
       shape("path", { class: "crosses", d: over.join("") }),
       shape("path", { class: "staircase", d: corners.join(""), "clip-path": "url(#chart-clip)" }),
+      shape("path", { class: "became", d: this.became().join("") }),
     );
   }
 
+  // From each network as the search saw it to the same one trained.
+  became() {
+    const ends = this.spots.filter((spot) => spot.network.was).map((spot) => [this.spot(spot.network.was), spot]);
+    return ends.filter(([was]) => was.isInside).map(([was, is]) => `M${was.x} ${was.y}L${is.x} ${is.y}`);
+  }
+
   drawMarks() {
-    const order = { elsewhere: 0, front: 1, published: 2, best: 3 };
+    const order = { elsewhere: 0, front: 1, published: 2, trained: 3, best: 4 };
     const marked = this.spots.filter((spot) => spot.isMarked).sort((a, b) => order[a.kind] - order[b.kind]);
     this.layers.marks.replaceChildren(...marked.map((spot) => MARKS[spot.kind](spot.x, spot.y, this.size)));
     this.layers.labels.replaceChildren();
     const labels = new Labels(this.layers.labels, this.box);
-    const half = { front: 5, published: 16, best: 16 }; // a ring may be around them
+    const half = { front: 5, published: 16, trained: 16, best: 16 }; // a ring may be around them
     for (const { x, y, kind } of marked) if (kind in half) labels.keepFree(x, y, half[kind]);
     labels.lines = this.limitLabels.map(({ line }) => line);
     for (const spot of marked.filter((one) => one.kind === "best")) labels.put(spot.x, spot.y, "best", "for-best");
+    for (const spot of marked.filter((one) => one.kind === "trained")) {
+      labels.put(spot.x, spot.y, short(spot.network.name), "for-trained");
+    }
     const named = marked.filter((one) => one.kind === "published").sort((a, b) => b.onFloor - a.onFloor);
     for (const spot of named) {
-      const { name } = spot.network;
-      const short = name.length > 32 ? `${name.slice(0, 31)}…` : name;
-      labels.put(spot.x, spot.y, spot.onFloor && this.size === 1 ? `${short}, not evaluated` : short, "for-published");
+      const name = short(spot.network.name);
+      labels.put(spot.x, spot.y, spot.onFloor && this.size === 1 ? `${name}, not evaluated` : name, "for-published");
     }
     for (const { anchors, words } of this.limitLabels) anchors.some(([x, y]) => labels.put(x, y, words, "for-limit"));
   }
@@ -226,7 +239,8 @@ class FrontChart {
       [front.length, MARKS.front(12, 10), "on the front, unbeaten in these two"],
       [this.spots.some((spot) => spot.kind === "elsewhere"), MARKS.elsewhere(12, 10), "on the front for other metrics"],
       [best, MARKS.best(12, 10), "the best"],
-      [published.length, MARKS.published(12, 10), "published"],
+      [trained.length, MARKS.trained(12, 10), "trained on its own"],
+      [published.some((one) => !one.isAside), MARKS.published(12, 10), "published"],
       [hasOthers, shape("path", { class: "dots", d: "M12 10h0" }), "evaluated"],
       [infeasible.size, shape("path", { class: "crosses", d: "M9 7l6 6m0 -6l-6 6" }), "evaluated, over a limit"],
     ];
@@ -234,3 +248,21 @@ class FrontChart {
     this.list.replaceChildren(...shown.map(([, mark, words]) => element("li", {}, sample(mark), words)));
   }
 }
+
+function axisChooser(label, axis) {
+  const pick = (event) => look({ [axis]: metrics[Number(event.target.value)] });
+  const attributes = (metric, at) => ({ value: at, selected: metric === view[axis] });
+  const options = metrics.map((metric, at) => element("option", attributes(metric, at), axisTitle(metric)));
+  return element("label", {}, `${label} `, element("select", { onchange: pick, "data-axis": axis }, options));
+}
+
+function closeUpChooser() {
+  const choice = (words, closeUp) => {
+    const pick = { type: "radio", name: "shown", checked: view.closeUp === closeUp, onchange: () => look({ closeUp }) };
+    return element("label", {}, element("input", pick), element("span", {}, words));
+  };
+  const group = { class: "segments", role: "group", "aria-label": "What the chart shows" };
+  return element("div", group, choice("All networks", false), choice("The front", true));
+}
+
+const frontControls = () => [axisChooser("Up", "up"), axisChooser("across", "across"), closeUpChooser()];

@@ -49,11 +49,12 @@ function chooser(current, label, pick) {
     const members = belongs.filter((network) => network.drawing);
     return members.length ? element("optgroup", { label: name }, members.map(option)) : null;
   };
-  const isOther = current && !current.isPublished && current.rank === null;
+  const isOther = current && current.index !== null && current.rank === null;
   return element(
     "select",
     { "aria-label": label, onchange: (event) => pick(drawn[Number(event.target.value)]) },
     group("On the front", front),
+    group("Trained", trained),
     group("Published", published),
     group("Evaluated", isOther ? [current] : []),
   );
@@ -76,14 +77,16 @@ function contest(first, second) {
 }
 
 function whatDiffers(first, second) {
-  const stages = first.stages.length === second.stages.length ? first.stages : [];
+  const [here, there] = [first.stages.length, second.stages.length];
+  const stages = here === there ? first.stages : [];
   const changed = stages.flatMap((stage, at) => {
     const slots = Array.from({ length: slotsOf()[at] }, (_, slot) => slot);
     return slots.filter((slot) => blockIn(stage, slot) !== blockIn(second.stages[at], slot));
   });
   const wider = stages.map((stage, at) => [at + 1, stage.width - second.stages[at].width]).filter(([, by]) => by !== 0);
   const widths = wider.map(([at, by]) => `stage ${at} is ${Math.abs(by)} ${by > 0 ? "wider" : "narrower"}`);
-  const slots = changed.length === 1 ? "1 slot differs" : `${changed.length} slots differ`;
+  const same = changed.length === 1 ? "1 slot differs" : `${changed.length} slots differ`;
+  const slots = here === there ? same : `${here} stage${here === 1 ? "" : "s"} against ${there}`;
   const image = first.image === second.image ? [] : [`images of ${words[first.image]} against ${words[second.image]}`];
   return [slots, ...widths, ...image].join(", ");
 }
@@ -106,7 +109,7 @@ function showBeside(holder) {
   }
   const drawings = [first, second].filter(Boolean).map((network) => network.drawing);
   const widest = Math.max(...drawings.map(widestOf));
-  const hasOthers = second || [...front, ...published].some((network) => network.drawing && network !== first);
+  const hasOthers = second || [...front, ...published, ...trained].some((network) => network.drawing && network !== first);
   const left = column(first, second, "first", widest);
   const right = hasOthers ? column(second, first, "second", widest) : [];
   const rows = Array.from({ length: Math.max(left.length, right.length) }, (_, at) => [left[at], right[at]]);

@@ -3,23 +3,7 @@
 const chart = new FrontChart(place("front-chart"));
 const charts = progressCharts(place("progress"));
 
-function axisChooser(label, axis) {
-  const pick = (event) => look({ [axis]: metrics[Number(event.target.value)] });
-  const attributes = (metric, at) => ({ value: at, selected: metric === view[axis] });
-  const options = metrics.map((metric, at) => element("option", attributes(metric, at), axisTitle(metric)));
-  return element("label", {}, `${label} `, element("select", { onchange: pick, "data-axis": axis }, options));
-}
-
-function closeUpChooser() {
-  const choice = (words, closeUp) => {
-    const pick = { type: "radio", name: "shown", checked: view.closeUp === closeUp, onchange: () => look({ closeUp }) };
-    return element("label", {}, element("input", pick), element("span", {}, words));
-  };
-  const group = { class: "segments", role: "group", "aria-label": "What the chart shows" };
-  return element("div", group, choice("All networks", false), choice("The front", true));
-}
-
-place("front-controls").append(axisChooser("Up", "up"), axisChooser("across", "across"), closeUpChooser());
+place("front-controls").append(...frontControls());
 place("progress-words").textContent = progressWords();
 place("measured").append(...found.comparisons.map(measuredCard));
 place("measured-section").hidden = !found.comparisons.length;
@@ -36,14 +20,7 @@ watchers.push((changes) => {
   }
 });
 
-for (const button of document.querySelectorAll("[data-copies]")) {
-  button.addEventListener("click", async () => {
-    const source = place(button.dataset.copies);
-    getSelection().selectAllChildren(source);
-    const copying = navigator.clipboard?.writeText(source.textContent) ?? Promise.reject();
-    button.textContent = await copying.then(() => "Copied", () => "Selected"); // not all browsers let a file copy
-  });
-}
+letCopy();
 
 function drawAll() {
   chart.draw();
