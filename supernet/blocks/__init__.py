@@ -1,7 +1,9 @@
-"""All kinds of blocks by name. A new kind is one file with a `Block` subclass, and its line here."""
+"""All kinds of blocks by name. A new kind is one file with a `Block` subclass, and its line here; own_blocks.py adds a
+user's own."""
 
 from __future__ import annotations
 
+from ..values import Registry
 from .base import Block, block_cost
 from .ffn import ConvFfn, DepthwiseBlock
 from .inception import InceptionBlock
@@ -11,8 +13,8 @@ from .modulation import ModulationBlock
 from .pooling import Pooling
 from .token_attention import TokenAttentionBlock
 
-BLOCKS: dict[str, type[Block]] = {
-    kind.kind_name(): kind
+BLOCKS: Registry[type[Block]] = Registry(
+    (kind.kind_name(), kind)
     for kind in (
         Pooling,
         TokenAttentionBlock,
@@ -24,6 +26,6 @@ BLOCKS: dict[str, type[Block]] = {
         MbConv,
         ConvAttentionBlock,
     )
-}
+)
 
 __all__ = ["BLOCKS", "Block", "block_cost"]

@@ -16,6 +16,7 @@ from torch import nn
 
 from ..layers import Branch, ConvNorm, PositionBias, PositionTable
 from ..pieces import Piece
+from ..values import SpecError, did_you_mean
 from .naming import Naming
 
 KERNEL, GRID, FREE, PART = "(kernel)", "(grid)", "", ":part"
@@ -54,9 +55,9 @@ def parameter_axes(piece: Piece, module: nn.Module, names: Naming) -> list[Param
             if parameter is None:
                 continue
             name = f"{path}.{leaf}" if path else leaf
-            labels = _labels(_declared(piece, path, parents), owner, leaf)
+            labels = _labels(_declared(piece, path, parents), owner, leaf, parameter.ndim)
             if len(labels) != parameter.ndim:
-                raise TypeError(f"{piece}: {name} has {parameter.ndim} dimensions, its axes say {labels}")
+                raise SpecError(_axes_of(piece), f"{name} has {parameter.ndim} dimensions, declared are {labels}")
             dims = tuple(_dim(piece, path, label, n, names) for label, n in zip(labels, parameter.shape, strict=True))
             is_norm = isinstance(owner, nn.modules.batchnorm._BatchNorm)
             shared = names.tensor(piece, name, dims[0].length if is_norm else None)
@@ -70,10 +71,15 @@ def _declared(piece: Piece, path: str, modules: dict[str, nn.Module]) -> tuple[s
     for known in (path, parent) if isinstance(modules[parent], ConvNorm) else (path,):
         if known in piece.axes:
             return piece.axes[known]
-    raise TypeError(f"{type(piece.kind).__name__} declares no axes for its submodule {path!r}")
+    raise SpecError(_axes_of(piece), f"there are none of its submodule {path!r}, {did_you_mean(path, piece.axes)}")
 
 
-def _labels(declared: tuple[str, ...], owner: nn.Module, leaf: str) -> tuple[str, ...]:
+def _axes_of(piece: Piece) -> str:
+    return f"{type(piece.kind).__name__}.axes"
+
+
+def _labels(declared: tuple[str, ...], owner: nn.Module, leaf: str, ndim: int) -> tuple[str, ...]:
+    """Those of a layer follow from what it gives and takes; a parameter of another shape is declared in full."""
     gives, takes = declared[0], declared[-1] if len(declared) > 1 else FREE
     if isinstance(owner, PositionTable):
         return FREE, gives, GRID, GRID
@@ -84,7 +90,7 @@ def _labels(declared: tuple[str, ...], owner: nn.Module, leaf: str) -> tuple[str
         or isinstance(owner, Branch)
         or not isinstance(owner, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
     ):
-        return (gives,)
+        return declared if len(declared) == ndim else (gives,)
     if isinstance(owner, nn.Linear):
         return gives, takes
     if isinstance(owner, nn.ConvTranspose2d):
@@ -105,5 +111,6 @@ def _dim(piece: Piece, path: str, label: str, length: int, names: Naming) -> Dim
         parts = getattr(options, label.partition("*")[0])
         each, rest = divmod(length, parts)
         if rest:
-            raise TypeError(f"{piece}: {path} has {length} {label}, which {parts} parts can't share equally")
+            rule = f"{path} has {length} channels, which {parts} {label.partition('*')[0]} can't share equally"
+            raise SpecError(_axes_of(piece), f"{rule} as {label!r} says")
     return Dim(axis, parts, each)

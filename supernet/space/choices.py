@@ -16,7 +16,7 @@ from ..values import SpecError, show
 DIMENSIONS = ("resolution", "width", "depth", "kernel", "expand", "attention")
 """What may be elastic. `attention` is its placement, its heads and their widths."""
 
-_DIMENSION_OF = {
+DIMENSION_OF = {
     "width": "width",
     "map_width": "width",
     "vector_width": "width",
@@ -72,7 +72,7 @@ class Open:
 
     @property
     def dimension(self) -> str:
-        return _DIMENSION_OF[self.field]
+        return DIMENSION_OF[self.field]
 
 
 @dataclass(frozen=True)
