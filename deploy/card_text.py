@@ -28,7 +28,7 @@ import timm
 import torch
 from PIL import Image
 
-import supernet  # Slimformer, which makes `slimformer` known to timm
+import supernet.timm_model  # of Slimformer, which makes `slimformer` known to timm
 
 folder = "."  # this folder, or huggingface_hub.snapshot_download("you/{name}")
 net = timm.create_model(f"local-dir:{{folder}}", pretrained=True, spec=f"{{folder}}/spec.yaml").eval()

@@ -12,7 +12,6 @@ from PIL import Image
 from torch import Tensor
 
 from supernet.values import first_line, printable
-from training.data.transforms import Finish, evaluation_transform
 
 from .comparing import Example, Examples, noise_examples
 from .errors import DeployError
@@ -52,6 +51,8 @@ def images_in(folder: Path, origin: Origin, number: int) -> Iterator[Example]:
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in kinds and file.is_file())
     if not files:
         raise DeployError(f"{here} has no images: looked for {', '.join(sorted(kinds))}")
+    from training.data.transforms import Finish, evaluation_transform
+
     transform = evaluation_transform(origin.augment, origin.spec.size)
     finish = Finish(origin.augment, origin.spec.in_chans)
     for file in itertools.islice(files, number):

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from supernet import NetSpec, Network, build, load_spec, load_weights
 from supernet.values import counted, printable
 from training.config import AugmentConfig
-from training.data.transforms import check_augment
 from training.network_config import NetworkConfig
 from training.network_folder import CLASSES, RESULTS, WEIGHTS
 
@@ -70,6 +69,8 @@ def read_origin(args: argparse.Namespace) -> Origin:
     spec = _resized(load_spec(args.origin), args.resolution)
     normalisation = {name: tuple(getattr(args, name)) for name in ("mean", "std") if getattr(args, name) is not None}
     augment = replace(AugmentConfig(), **normalisation)
+    from training.data.transforms import check_augment
+
     check_augment(augment)
     classes = () if args.labels is None else read_classes(args.labels, spec.num_classes)
     return Origin(args.origin, _network(spec, args.weights), classes, augment, None)

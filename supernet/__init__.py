@@ -5,11 +5,11 @@ from .elastic import Subnet, Supernet, sort_channels
 from .fusing import fuse, fuse_part
 from .network import Network, build, set_drop_path
 from .options import Cost
+from .own_blocks import load_named
 from .reading import format_spec, load_spec, parse_spec, published_names, save_spec
 from .space import Space, format_space, load_space, parse_space, save_space, space_names
 from .spec import NetSpec
 from .stages import Stage
-from .timm_model import slimformer
 from .values import SpecError
 from .weights import LoadReport, WeightsError, load_weights, save_weights
 
@@ -41,7 +41,8 @@ __all__ = [
     "save_spec",
     "save_weights",
     "set_drop_path",
-    "slimformer",
     "sort_channels",
     "space_names",
 ]
+
+load_named()

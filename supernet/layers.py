@@ -4,6 +4,7 @@ a layer that works on channels-last data permutes, which costs nothing when its 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -88,6 +88,30 @@ def linear_cost(width_in: int, width_out: int, positions: int = 1, bias: bool = 
 def attention_macs(heads: int, queries: int, keys: int, key_width: int, value_width: int) -> int:
     """Both matrix products; widths are those of one head."""
     return heads * queries * keys * (key_width + value_width)
+
+
+class DropPath(nn.Module):
+    """In training, leaves out a branch for some images of a batch, and scales it for the others (Huang et al. 2016)."""
+
+    def __init__(self, drop_prob: float = 0.0) -> None:
+        super().__init__()
+        self.drop_prob = drop_prob
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.drop_prob or not self.training:
+            return x
+        kept = 1 - self.drop_prob
+        return x * x.new_empty(len(x), 1, 1, 1).bernoulli_(kept).div_(kept)
+
+    def extra_repr(self) -> str:
+        return f"drop_prob={self.drop_prob:.3f}"
+
+
+@torch.no_grad()
+def narrow_normal_(tensor: Tensor, std: float = 0.02) -> None:
+    """Normal, and cut off at -2 and 2: by the inverse of its distribution, with the random numbers that timm draws."""
+    end = math.erf(2 / std / math.sqrt(2))
+    tensor.uniform_(-end, end).erfinv_().mul_(std * math.sqrt(2)).clamp_(-2, 2)
 
 
 class Branch(nn.Module):

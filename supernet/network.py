@@ -6,13 +6,10 @@ import functools
 from typing import Any
 
 import torch
-from timm.layers import DropPath, trunc_normal_
-from timm.models import checkpoint_seq
-from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
 from .heads import Classifier
-from .layers import Branch, PositionTable
+from .layers import Branch, DropPath, PositionTable, narrow_normal_
 from .options import Size
 from .pieces import BlockPiece, DownsamplePiece, HeadPiece, Maker, NormPiece, PositionPiece, StemPiece, new_module
 from .spec import NetSpec
@@ -36,6 +33,8 @@ class StageModule(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.position(self.downsample(x))
         if self.checkpointing and not torch.jit.is_scripting():
+            from timm.models import checkpoint_seq
+
             return checkpoint_seq(self.blocks, x)
         return self.blocks(x)
 
@@ -89,7 +88,7 @@ class Network(nn.Module):
         """The outputs of the chosen stages (all by default), and unless `intermediates_only`, the final map too."""
         if output_fmt != "NCHW":
             raise ValueError(f"output_fmt {output_fmt!r} is not supported: feature maps are NCHW")
-        wanted, last = feature_take_indices(len(self.stages), indices)
+        wanted, last = _stages_taken(len(self.stages), indices)
         self._check_size(x)
         found = []
         x = self.stem(x)
@@ -106,7 +105,7 @@ class Network(nn.Module):
         self, indices: int | list[int] = 1, prune_norm: bool = False, prune_head: bool = True
     ) -> list[int]:
         """Drops what the chosen stages don't need."""
-        wanted, last = feature_take_indices(len(self.stages), indices)
+        wanted, last = _stages_taken(len(self.stages), indices)
         shortened = last < len(self.stages) - 1
         self.stages = self.stages[: last + 1]
         if prune_norm or shortened:
@@ -181,14 +180,22 @@ class Network(nn.Module):
         _check_resolution(self.spec, size)
 
 
+def _stages_taken(number: int, indices: int | list[int] | None) -> tuple[list[int], int]:
+    """Which, and the last of them. timm takes a second to import, and few networks are asked for their maps."""
+    from timm.models._features import feature_take_indices
+
+    wanted, last = feature_take_indices(number, indices)
+    return list(wanted), last
+
+
 def init_weights(module: nn.Module, family: str) -> None:
     """As published: linear layers, in iFormer and Inception Transformer also convolutions, from a narrow normal."""
     _init_linear(module)
     for part in module.modules():
         if isinstance(part, PositionTable):
-            trunc_normal_(part.table, std=0.02)
+            narrow_normal_(part.table)
         elif isinstance(part, nn.Conv2d) and family in ("iformer", "inception"):
-            trunc_normal_(part.weight, std=0.02)
+            narrow_normal_(part.weight)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
 
@@ -196,7 +203,7 @@ def init_weights(module: nn.Module, family: str) -> None:
 def _init_linear(module: nn.Module) -> None:
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
-            trunc_normal_(layer.weight, std=0.02)
+            narrow_normal_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 

@@ -1,4 +1,4 @@
-"""Our networks as timm models: `timm.create_model("slimformer", spec=...)`, after `import supernet`.
+"""Our networks as timm models: `timm.create_model("slimformer", spec=...)`, after `import supernet.timm_model`.
 
 timm's training and validation scripts, and libraries built on timm's backbones, then work with any spec.
 """

@@ -13,11 +13,11 @@ def run(code):
 
 
 def test_heavy_packages_stay_out():
-    heavy = ("ray", "optuna", "coremltools", "onnxruntime", "matplotlib", "pandas", "tensorboard")
+    heavy = ("ray", "optuna", "coremltools", "onnxruntime", "matplotlib", "pandas", "tensorboard", "timm")
     assert run(f"import supernet, sys; print([name for name in {heavy} if name in sys.modules])") == "[]"
 
 
 def test_import_time():
-    """Less than 3 s on top of torch, in processor time, so that a busy machine does not decide."""
+    """Less than 1 s on top of torch, in processor time, so that a busy machine does not decide."""
     code = "import time, torch; start = time.process_time(); import supernet; print(time.process_time() - start)"
-    assert min(float(run(code)) for _ in range(2)) < 3
+    assert any(float(run(code)) < 1 for _ in range(2))

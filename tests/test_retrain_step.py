@@ -11,6 +11,7 @@ from timm.optim import create_optimizer_v2
 from timm.scheduler import CosineLRScheduler
 from timm.utils import ModelEmaV3, dispatch_clip_grad
 
+import supernet.timm_model  # noqa: F401
 from supernet import load_space, save_spec
 from training.loop import train
 from training.network_folder import load_network

@@ -11,6 +11,7 @@ from filling import filled_state, gain_of, images
 from timm.data import resolve_data_config
 from timm.optim import create_optimizer_v2
 
+import supernet.timm_model  # noqa: F401
 from supernet import SpecError, WeightsError, build, load_spec, load_weights, save_spec, save_weights
 
 NAMES = ("efficientformer_l1", "efficientformerv2_s0", "iformer_t", "inception_iformer_small", "lowformer_b0")

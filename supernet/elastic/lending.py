@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from timm.layers import DropPath
 from torch import Tensor, nn
 
 from ..heads import Classifier
+from ..layers import DropPath
 from ..pieces import Piece
 from .subnet import Borrowed
 

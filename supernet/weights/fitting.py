@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 import torch
-from timm.models import adapt_input_conv
 from torch import Tensor
 
 from ..layers import PositionBias
@@ -144,6 +143,8 @@ def _adapted(net: Network, found: State, own: State, old_sizes: dict[str, Size],
             fitting[name] = resize_position_table(tensor, (target.shape[2], target.shape[3]))
             resized.append(name)
         elif name == "stem.conv1.conv.weight" and _only_other_channels(tensor, target):
+            from timm.models import adapt_input_conv
+
             fitting[name] = adapt_input_conv(net.spec.in_chans, tensor)
             report.changed.append(f"first convolution changed from 3 to {net.spec.in_chans} input channels")
         else:
