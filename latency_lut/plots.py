@@ -27,7 +27,7 @@ def draw_units(table: LatencyTable, path: Path) -> None:
         for colour, (size, points) in zip(COLOURS * 9, sorted(by_size.items()), strict=False):
             axis.plot(*zip(*sorted(points), strict=True), "o", ms=3.5, alpha=0.75, color=colour, label=f"{size} px")
         axis.set_title(kind, fontsize=11, loc="left")
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.08 * axis.dataLim.ymax)
         axis.legend(fontsize=7, frameon=False, title="map", title_fontsize=7)
     figure.supxlabel("width (channels that come out)", fontsize=10)
     figure.supylabel("ms of one more copy", fontsize=10)

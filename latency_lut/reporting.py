@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def show_command(args: argparse.Namespace) -> None:
             from .plots import draw_units
 
             draw_units(table, args.plot)
-            print(f"drawn in {printable(str(args.plot))}")
+            print(f"drawn in {printable(str(args.plot))}", file=sys.stderr)
 
 
 def _print_units(table: LatencyTable) -> None:
@@ -129,7 +130,7 @@ def validate_command(args: argparse.Namespace) -> None:
         from .plots import draw_validation
 
         draw_validation(rows, str(table.collection), args.plot)
-        print(f"drawn in {printable(str(args.plot))}")
+        print(f"drawn in {printable(str(args.plot))}", file=sys.stderr)
 
 
 def summarise(rows: list[dict[str, Any]]) -> dict[str, float]:

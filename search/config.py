@@ -173,3 +173,4 @@ class SearchConfig(Options, frozen=True):
     measure: str = ""
     """Name of one of the tables, of this computer: the best network is measured in the end, and compared."""
     seed: Annotated[int, Limit(0, 2**31 - 1)] = 0
+    """All random numbers follow from it."""

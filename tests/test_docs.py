@@ -1,38 +1,19 @@
 """The manual says what the code does: its commands and programs run, its tables name every part and field."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from supernet import load_space, parse_space, parse_spec, published_names
-from supernet.__main__ import main
 from supernet.drawing import draw
 from supernet.families import FAMILIES
 from supernet.reading import KINDS, load_spec
 from supernet.space.choices import DIMENSIONS, Open
 from supernet.space.drawing import draw_space
-
-ROOT = Path(__file__).parent.parent
-MANUALS = (
-    "README.md",
-    "CONTRIBUTING.md",
-    "docs/networks.md",
-    "docs/spaces.md",
-    "docs/results.md",
-    "docs/training.md",
-    "docs/latency.md",
-    "docs/search.md",
-    "docs/retraining.md",
-    "docs/shipping.md",
-)
+from tests.manual_pages import ELSEWHERE, PAGES, ROOT, anchors, fenced, links, text_of
 
 
-def fenced(manual, language):
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / manual).read_text(), re.DOTALL)
-
-
-@pytest.mark.parametrize("manual", MANUALS)
+@pytest.mark.parametrize("manual", [page for page in PAGES if page not in ELSEWHERE])
 def test_programs(manual, tmp_path, monkeypatch, capsys):
     """They run, and print what the comment beside each print says."""
     monkeypatch.chdir(tmp_path)
@@ -41,16 +22,6 @@ def test_programs(manual, tmp_path, monkeypatch, capsys):
         printed = capsys.readouterr().out
         for said in re.findall(r"^print\([^#]*#\s*(.*)$", program, re.MULTILINE):
             assert all(part in printed for part in said.split(", and ")), said
-
-
-def test_commands(tmp_path, monkeypatch, capsys):
-    (tmp_path / "configs").symlink_to(ROOT / "configs")
-    monkeypatch.chdir(tmp_path)
-    commands = [line for block in fenced("README.md", "sh") for line in block.splitlines() if "-m supernet" in line]
-    assert len(commands) == 6
-    for command in commands:
-        assert main(command.split("#")[0].split()[3:]) == 0
-    assert "8.907 M parameters" in capsys.readouterr().out
 
 
 def test_spec_in_the_readme():
@@ -102,7 +73,28 @@ def test_every_family_is_named():
     assert len(published_names()) == 30
 
 
-@pytest.mark.parametrize("manual", MANUALS)
-def test_links(manual):
-    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / manual).read_text()):
-        assert target.startswith("http") or (ROOT / manual).parent.joinpath(target).exists(), target
+@pytest.mark.parametrize("page", PAGES)
+def test_links(page):
+    """To a file that is there, and to one of its headings."""
+    for link in links(page):
+        target, _, anchor = link.partition("#")
+        if target.startswith(("http://", "https://")):
+            continue
+        file = ((ROOT / page).parent / target if target else ROOT / page).resolve()
+        assert file.exists(), f"{page}: {link}"
+        assert not anchor or anchor in anchors(file.relative_to(ROOT)), f"{page}: {link}"
+
+
+def test_anchors():
+    assert {"what-a-runs-folder-holds", "all-options", "the-run"} <= anchors("docs/training.md")
+    assert "devices" in anchors("docs/pipeline.md")
+
+
+def test_every_page_is_linked_from_the_readme():
+    assert set(PAGES) - {"README.md"} <= set(links("README.md"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_that_are_named_are_there(page):
+    for name in re.findall(r"\b(?:tests|bench|configs)/[\w/]+\.(?:py|yaml|txt)", text_of(page)):
+        assert (ROOT / name).exists(), name

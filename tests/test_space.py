@@ -15,6 +15,7 @@ from supernet.space.bands import Bands
 from supernet.space.choices import DIMENSIONS
 
 PUBLISHED = {
+    "cifar": [],
     "efficientformer": ["efficientformer_l1", "efficientformer_l3"],
     "efficientformerv2": [f"efficientformerv2_{size}" for size in ("s0", "s1", "s2", "l")],
     "efficientformerv2_small": [],
