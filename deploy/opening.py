@@ -14,6 +14,7 @@ from supernet.values import did_you_mean, first_line, printable
 
 from .coreml_program import read_program, run_program
 from .errors import DeployError, PackageError
+from .torch_files import plain_program, plain_torchscript
 from .tracing import silence
 
 
@@ -72,14 +73,20 @@ def open_onnx(path: str | Path) -> Opened:
         import onnxruntime
     except ImportError as error:
         raise PackageError(f"to verify an ONNX file, onnxruntime is needed: {first_line(error)}") from None
+    there = _existing(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 4
     try:
-        session = onnxruntime.InferenceSession(_existing(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(there, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors share no base class
         raise PackageError(f"{printable(str(path))} is no model for ONNX Runtime: {first_line(error)}") from None
 
     def run(images: Tensor) -> list[Tensor]:
+        takes, shape = session.get_inputs()[0].shape, list(images.shape)
+        if any(isinstance(one, int) and one != two for one, two in zip(takes, shape, strict=False)):
+            raise PackageError(
+                f"{printable(str(path))} can't be run on {shape}: it takes {takes}; is it of another network?"
+            )
         try:
             given = session.run(None, {session.get_inputs()[0].name: images.numpy()})
         except Exception as error:
@@ -90,23 +97,23 @@ def open_onnx(path: str | Path) -> Opened:
 
 
 def open_torchscript(path: str | Path) -> Opened:
+    content = plain_torchscript(_existing(path))
     with silence():
         try:
-            loaded: Any = torch.jit.load(_existing(path), map_location="cpu")
-        except RuntimeError as error:
+            loaded: Any = torch.jit.load(content, map_location="cpu")
+            gives = next(loaded.graph.outputs()).type().kind()
+        except Exception as error:  # even the words of its errors can be damaged
             raise PackageError(f"{printable(str(path))} is no TorchScript file: {first_line(error)}") from None
-    gives = next(loaded.graph.outputs()).type().kind()
     return Opened(Path(path), _torch_run(path, loaded), is_backbone=gives == "TupleType")
 
 
 def open_torch(path: str | Path) -> Opened:
     """A program of torch.export."""
+    content = plain_program(_existing(path))
     with silence():
         try:
-            program = torch.export.load(_existing(path))
+            program = torch.export.load(content)
             module = program.module()
-        except PackageError:
-            raise
         except Exception as error:  # a damaged file makes its reader fail in many ways
             raise PackageError(f"{printable(str(path))} is no file of torch.export: {first_line(error)}") from None
     return Opened(Path(path), _torch_run(path, module), is_backbone=program.call_spec.out_spec.type is tuple)
@@ -117,9 +124,12 @@ def _torch_run(path: str | Path, module: Callable[[Tensor], Any]) -> Callable[[T
         try:
             with torch.no_grad():
                 given = module(images)
-        except (RuntimeError, AssertionError) as error:  # an assertion: torch.export's word for another shape
+        except Exception as error:  # an assertion is torch.export's word for another shape; damaged graphs have more
             raise PackageError(f"{printable(str(path))} can't be run: {first_line(error)}") from None
-        return [given] if isinstance(given, Tensor) else list(given)
+        several = [given] if isinstance(given, Tensor) else given
+        if not isinstance(several, list | tuple) or not all(isinstance(one, Tensor) for one in several):
+            raise PackageError(f"{printable(str(path))} gives {type(given).__name__}, not tensors")
+        return list(several)
 
     return run
 

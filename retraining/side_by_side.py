@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from supernet.values import SpecError, UserError, first_line, printable
-from training.launching import python_path
+from training.launching import worker_environment
 from training.network_config import NetworkConfig
 from training.on_ray import resources_of
+from training.ray_cluster import join
 
 ATTEMPTS = 3
 """For a network whose process dies: it goes on from its checkpoint."""
@@ -25,7 +26,7 @@ def train_side_by_side(runs: Sequence[tuple[NetworkConfig, Path]], at_once: int)
         raise SpecError("--at-once", f"needs the package ray: {first_line(error)}") from None
     started = not ray.is_initialized()
     if started:
-        ray.init(log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": python_path()}})
+        join(ray, "--at-once", log_to_driver=False, runtime_env={"env_vars": worker_environment()})
     try:
         return _train(ray, runs, at_once)
     finally:

@@ -47,7 +47,10 @@ def _space(config: SearchConfig) -> Space:
         if not config.space:
             raise SpecError("space", "is missing: without a supernet, the name or file of a space is needed")
         return _named_space(config.space)
-    settings, space = read_setting(Path(config.supernet))
+    try:
+        settings, space = read_setting(Path(config.supernet))
+    except SpecError as error:
+        raise SpecError("supernet", str(error)) from None
     if config.space:
         asked = _named_space(config.space).with_(num_classes=space.num_classes)
         if asked.with_(name="") != space.with_(name=""):

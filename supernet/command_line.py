@@ -7,8 +7,10 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from .values import UserError, printable
+from . import own_blocks
+from .values import UserError, first_line, printable
 
 
 def run_safely(command: Callable[[], int | None], *, stopped: str = "") -> int:
@@ -18,11 +20,19 @@ def run_safely(command: Callable[[], int | None], *, stopped: str = "") -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name may not fit the terminal's encoding
     try:
+        own_blocks.check()
         status = command() or 0
         if sys.stdout is not None:
             sys.stdout.flush()
     except UserError as error:
         return say(str(error))
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if not package or list(Path(__file__).parents[1].glob(f"{package}*")):
+            raise  # a mistake of ours
+        return say(f"this needs the package {package}, which is not installed: pip install -r requirements.txt")
+    except MemoryError as error:
+        return say(f"the memory of this computer is full: {first_line(error)}; smaller batches or fewer jobs need less")
     except KeyboardInterrupt:
         if stopped:
             print(stopped, file=sys.stderr)

@@ -5,10 +5,12 @@ An override is `a.b=c`, the value written as in YAML: step.sampled=3, optimizer.
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args, get_origin
 
+from .config_files import CONFIGS
 from .options import Kind, Options, field_hints
 from .plain_yaml import parse_yaml, read_yaml, write_yaml
 from .strict_reading import StrictReader, options_in, to_plain
@@ -30,7 +32,9 @@ class OptionFiles(Generic[Wanted]):
         try:
             data = read_yaml(Path(path))
         except SpecError as error:
-            raise SpecError(shown, str(error)) from None
+            raise SpecError(shown, f"{error}{_meant(Path(path))}") from None
+        if isinstance(data, dict) and "stages" in data:
+            raise SpecError(shown, f"is a network or a space, and not {self.what}")
         return self.read(data, overrides, shown)
 
     def parse(self, text: str, overrides: Sequence[str] = ()) -> Wanted:
@@ -93,6 +97,14 @@ class OptionFiles(Generic[Wanted]):
             return dict(field_hints(options))
         alternatives = self.reader.kinds[options].values()
         return {"kind": str} | {name: hint for kind in alternatives for name, hint in field_hints(kind)}
+
+
+def _meant(path: Path) -> str:
+    """Where a file is not there: those of its name that come with the project."""
+    found = [] if path.exists() else sorted(CONFIGS.rglob(f"{glob.escape(path.stem)}.yaml"))
+    here = Path.cwd().resolve()
+    shown = [str(file.relative_to(here) if file.is_relative_to(here) else file) for file in found]
+    return f"; with the project come {', '.join(map(printable, shown))}" if found else ""
 
 
 def format_options(options: Options) -> str:

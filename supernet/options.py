@@ -45,6 +45,8 @@ class Kind(Options, tag_field="kind", frozen=True):
 
     elastic: ClassVar[tuple[str, ...]] = ()
     """The fields that may differ between networks which share weights. What the others change is no slice."""
+    dimensions: ClassVar[Mapping[str, str]] = {}
+    """Of elastic fields that space/choices.py doesn't know: which of its DIMENSIONS they belong to."""
     axes: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """For each submodule with parameters, what its outputs and inputs are: see elastic/axes.py."""
 

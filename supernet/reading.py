@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from . import own_blocks
 from .blocks import BLOCKS, Block
 from .config_files import CONFIGS, find_file, names_in
 from .downsamples import DOWNSAMPLES, Downsample
@@ -63,6 +64,7 @@ def format_spec(spec: NetSpec) -> str:
 
 
 def _to_spec(data: Any) -> NetSpec:
+    own_blocks.check()
     origins: list[list[int]] = []
 
     def read_blocks(entries: list[Any], path: str, read: ReadEntry) -> list[Any]:

@@ -10,7 +10,7 @@ import re
 import types
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import numpy as np
 
@@ -63,6 +63,15 @@ class Choice:
 
     def allows(self, value: str) -> bool:
         return value in self.names
+
+
+OWN_FILES = "SLIMFORMER_BLOCKS"
+"""The environment variable that names a user's own files: see own_blocks.py."""
+Named = TypeVar("Named")
+
+
+class Registry(dict[str, Named]):
+    """Things by name, to which a user's own files may add: a name that is unknown may be one of theirs."""
 
 
 _WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", types.NoneType: "nothing"}
@@ -158,4 +167,6 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(str(name)[:100], names, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]!r}?"
-    return "known are " + ", ".join(names) if names else "there are none"
+    listed = "known are " + ", ".join(names) if names else "there are none"
+    own = f"; your own come from the files that {OWN_FILES} names"
+    return listed + own if isinstance(known, Registry) else listed

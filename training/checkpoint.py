@@ -32,6 +32,10 @@ class CheckpointError(UserError):
     """A checkpoint can't be written, or none can be continued from."""
 
 
+class OtherRunError(CheckpointError):
+    """A whole checkpoint, of a run with other options."""
+
+
 def save_checkpoint(
     folder: Path, state: dict[str, Any], *, step: int, score: float | None = None, keep_last: int, keep_best: bool
 ) -> Path:
@@ -112,7 +116,7 @@ def _demand_same(path: Path, record: Record, expect: Mapping[str, str]) -> None:
     for key, value in expect.items():
         if record.written_for.get(key) != value:
             found = show(record.written_for[key]) if key in record.written_for else "not said"
-            raise CheckpointError(
+            raise OtherRunError(
                 f"{path} was written for another run: {key} is {found} there and {show(value)} here; "
                 "take another run directory, or the options it was started with"
             )

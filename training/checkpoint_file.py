@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import mmap
 import os
-import pickle
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
+import msgspec
 import torch
+
+from supernet.values import first_line
+from supernet.weights.pickles import look_through
 
 _END = b"slimfor1"
 _TAIL_BYTES = 4 + 4 + len(_END)
@@ -56,11 +59,14 @@ def read_state(path: Path, step: int | None = None) -> tuple[Record, dict[str, A
         with path.open("rb") as file, mmap.mmap(file.fileno(), record.size, access=mmap.ACCESS_READ) as content:
             if zlib.crc32(content) != record.crc32:
                 raise UnusableError("its content doesn't match its checksum: damaged")
+            look_through(file)
             state = torch.load(cast(IO[bytes], content), map_location="cpu", weights_only=True)
+    except UnusableError:
+        raise
     except OSError as error:
         raise UnusableError(f"it can't be read: {error.strerror or error}") from None
-    except (RuntimeError, pickle.UnpicklingError) as error:
-        raise UnusableError(f"this PyTorch ({torch.__version__}) can't read it: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # what isn't from PyTorch makes its reader fail in many ways
+        raise UnusableError(f"this PyTorch ({torch.__version__}) can't read it: {first_line(error)}") from None
     if not isinstance(state, dict):
         raise UnusableError(f"it holds {type(state).__name__}, not the state of a run")
     return record, state
@@ -79,7 +85,10 @@ def read_record(path: Path) -> Record:
         written = file.read(length)
     if zlib.crc32(written) != crc32:
         raise UnusableError("the record at its end is damaged")
-    record = Record(**json.loads(written))
+    try:
+        record = msgspec.json.decode(written, type=Record)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UnusableError(f"the record at its end is none: {first_line(error)}") from None
     whole = record.size + length + _TAIL_BYTES
     if whole != size:
         raise UnusableError(f"it has {size:,} bytes, but {whole:,} were written")

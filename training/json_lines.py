@@ -57,7 +57,7 @@ def _record(line: bytes) -> dict[str, Any] | None:
         return None
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     has_step = isinstance(record, dict) and type(record.get("step")) is int
     return record if has_step else None

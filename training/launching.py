@@ -9,6 +9,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from supernet.values import OWN_FILES
+
 from .config import RunConfig
 
 Body = Callable[[RunConfig, Path], None]
@@ -33,6 +35,12 @@ def launch(config: RunConfig, out: Path, body: Body) -> None:
         run_on_slurm(config, out, body)
     else:
         body(config, out)
+
+
+def worker_environment() -> dict[str, str]:
+    """What processes of a running cluster, which don't have ours, need: this project, and the user's own blocks."""
+    own = os.environ.get(OWN_FILES)
+    return {"PYTHONPATH": python_path()} | ({OWN_FILES: own} if own else {})
 
 
 def python_path() -> str:

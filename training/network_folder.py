@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from supernet import NetSpec, Network, build, load_spec, load_weights, save_spec, save_weights
-from supernet.values import SpecError, printable
+from supernet.values import SpecError, first_line, printable
 from supernet.whole_files import write_whole
 
 from .network_config import NetworkConfig
@@ -45,6 +45,8 @@ def is_network_run(folder: Path) -> bool:
 
 def read_network_setting(folder: Path, overrides: Sequence[str] = ()) -> tuple[NetworkConfig, NetSpec]:
     """The config of a run, and its network with the classes of its data."""
+    if not folder.is_dir():
+        raise SpecError(printable(str(folder)), "there is no such folder; it would be one that retrain.py made")
     for name in ("config.yaml", "spec.yaml"):
         if not (folder / name).is_file():
             raise SpecError(printable(str(folder)), f"is no run of retrain.py: {name} is missing")
@@ -54,11 +56,13 @@ def read_network_setting(folder: Path, overrides: Sequence[str] = ()) -> tuple[N
 def read_results(folder: Path) -> dict[str, Any]:
     """Of the last evaluation; SpecError where the run has not come so far."""
     try:
-        found: dict[str, Any] = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+        found = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SpecError(printable(str(folder)), "has not finished: the same command of retrain.py goes on") from None
-    except (OSError, ValueError) as error:
-        raise SpecError(printable(str(folder / RESULTS)), f"can't be read: {error}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise SpecError(printable(str(folder / RESULTS)), f"can't be read: {first_line(error)}") from None
+    if not isinstance(found, dict):
+        raise SpecError(printable(str(folder / RESULTS)), "holds no results: the same command of retrain.py goes on")
     return found
 
 
@@ -74,4 +78,7 @@ def load_network(folder: str | Path) -> Network:
 
 def read_classes(folder: Path) -> tuple[str, ...]:
     path = folder / CLASSES
-    return tuple(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else ()
+    try:
+        return tuple(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else ()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(printable(str(path)), f"can't be read as names of classes: {first_line(error)}") from None

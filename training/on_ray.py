@@ -10,8 +10,9 @@ from typing import Any
 from supernet.values import SpecError
 
 from .config import RunConfig
-from .launching import Body, python_path
+from .launching import Body, worker_environment
 from .processes import TIMEOUT_S, ProcessesError
+from .ray_cluster import join
 
 logger = logging.getLogger("training")
 
@@ -26,7 +27,7 @@ def run_on_ray(config: RunConfig, out: Path, body: Body) -> None:
         raise SpecError("processes.launcher", f"'ray' needs the package ray[train]: {error}") from None
     started = not ray.is_initialized()
     if started:
-        ray.init(runtime_env={"env_vars": {"PYTHONPATH": python_path()}})
+        join(ray, "processes.launcher", runtime_env={"env_vars": worker_environment()})
     try:
         resources = resources_of(config, ray.cluster_resources())
         for restarts_left in range(config.processes.restarts, -1, -1):
@@ -69,7 +70,7 @@ def _trainer(config: RunConfig, out: Path, body: Body, resources: dict[str, floa
             num_workers=config.processes.count, use_gpu=use_gpu, resources_per_worker=dict(resources)
         ),
         run_config=RayRun(
-            name="ray", storage_path=str(out), worker_runtime_env={"env_vars": {"PYTHONPATH": python_path()}}
+            name="ray", storage_path=str(out), worker_runtime_env={"env_vars": worker_environment()}
         ),
     )
 

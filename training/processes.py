@@ -133,6 +133,11 @@ def processes(config: PrecisionConfig, timeout_s: float = TIMEOUT_S) -> Iterator
             device_id=me.device if me.device.type == "cuda" else None,
         )
     except (RuntimeError, ValueError) as error:
+        if "EADDRINUSE" in str(error):
+            raise ProcessesError(
+                f"port {os.environ.get('MASTER_PORT')} of this computer is taken by another program: "
+                "give another one, torchrun --master-port N, or MASTER_PORT"
+            ) from None
         where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         where = where if place.meeting == "env://" else place.meeting
         raise ProcessesError(
@@ -175,6 +180,10 @@ def _place(env: Mapping[str, str]) -> _Place:
         rank, world, local_rank = _numbers(env, torchrun, "torchrun")
         if world > 1:
             _demand(env, (*torchrun, "MASTER_ADDR", "MASTER_PORT"), "torchrun")
+            if not env["MASTER_PORT"].isdecimal():
+                raise ProcessesError(
+                    f"MASTER_PORT={show(env['MASTER_PORT'])} is not the number of a port, such as 29500"
+                )
         return _Place(rank, world, local_rank)
     if "SLURM_PROCID" not in env or env.get("SLURM_NTASKS", "1") == "1":
         return _Place()

@@ -51,16 +51,19 @@ def write_setting(folder: Path, config: RunConfig, write_subject: Callable[[Path
 
 
 def warn_of_changes(folder: Path, config: RunConfig) -> None:
-    path = folder / "config.yaml"
-    if not path.exists():
-        return
     try:
-        changed = list(_changes(load_like(config, path), config, ""))
+        changed = changes(folder, config)
     except SpecError as error:
         logger.warning("the config of the last start is replaced, as it can't be read: %s", error)
         return
     if changed:
         logger.warning("options that were others at the last start: %s", "; ".join(changed))
+
+
+def changes(folder: Path, config: RunConfig) -> list[str]:
+    """Options that were others at the last start in this folder, in words. SpecError where they can't be read."""
+    path = folder / "config.yaml"
+    return list(_changes(load_like(config, path), config, "")) if path.exists() else []
 
 
 def _changes(old: Options, new: Options, place: str) -> Iterator[str]:

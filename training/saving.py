@@ -3,13 +3,14 @@ config and the number of the step."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
 from supernet import SpecError
 
-from .checkpoint import CheckpointError, load_latest, save_checkpoint
-from .run_folder import checkpoints, plain
+from .checkpoint import CheckpointError, OtherRunError, load_latest, save_checkpoint
+from .run_folder import changes, checkpoints, plain
 from .setting import Training
 
 
@@ -33,7 +34,10 @@ def save(run: Training, score: float | None) -> None:
 
 def continue_(run: Training) -> None:
     """From the newest checkpoint in the run's folder, if there is one. All processes read the same."""
-    found = load_latest(checkpoints(run.out), expect=_written_for(run))
+    try:
+        found = load_latest(checkpoints(run.out), expect=_written_for(run))
+    except OtherRunError as error:
+        raise CheckpointError(f"{error}{_changed(run)}") from None
     steps = set(run.us.gather(found[0]["step"] if found is not None else 0))
     if len(steps) > 1:
         raise CheckpointError(f"not all processes see the same checkpoints; do they share the folder {run.out}?")
@@ -53,6 +57,13 @@ def continue_(run: Training) -> None:
         run.subject.scaler.load_state_dict(state["scaler"])
     run.subject.begin_epoch(run.epoch)
     run.subject.load_state(state)
+
+
+def _changed(run: Training) -> str:
+    with contextlib.suppress(SpecError):
+        if found := changes(run.out, run.config):
+            return f"; since the last start, {', '.join(found)}"
+    return ""
 
 
 def _state(run: Training) -> dict[str, Any]:

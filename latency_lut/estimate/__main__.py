@@ -7,13 +7,14 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import timm
 from torch import nn
 
 from supernet import NetSpec, load_spec, published_names
 from supernet.command_line import run_safely
-from supernet.values import printable
+from supernet.values import SpecError, did_you_mean, printable
 
 from .estimating import COVERAGE, Estimate, estimate_ms
 
@@ -23,6 +24,10 @@ def network(name: str) -> NetSpec | nn.Module:
     if name not in published_names() and timm.is_model(name):
         model: nn.Module = timm.create_model(name)
         return model
+    if name not in published_names() and not Path(name).suffix and not Path(name).exists():
+        known = did_you_mean(name, timm.list_models())
+        near = f", {known}" if known.startswith("did") else "; `python -m supernet list` has the published ones"
+        raise SpecError(printable(name), f"is no published network, no file, and no model of timm's{near}")
     return load_spec(name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from supernet.values import SpecError, first_line, printable, show
 
-from .patience import Patience, reason
+from .patience import Patience, StorageError, reason
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -46,9 +47,10 @@ def connect(url: str, patience_s: float) -> Connection:
 
 
 def _database(url: str, patience_s: float) -> Connection:
+    from optuna.exceptions import StorageInternalError
     from optuna.storages import RDBStorage, get_storage
     from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+    from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, SQLAlchemyError
 
     try:
         parts = make_url(url)
@@ -58,12 +60,20 @@ def _database(url: str, patience_s: float) -> Connection:
     options = _options(parts, name, patience_s)
 
     def is_passing(error: Exception) -> bool:
-        return isinstance(error, SQLAlchemyError) and not isinstance(error, ArgumentError)
+        return (
+            isinstance(error, SQLAlchemyError) and not isinstance(error, ArgumentError) and not _is_no_database(error)
+        )
 
     opening = Patience(name, is_passing, min(patience_s, OPENING_S))
     try:
         template = url.replace("{", "{{").replace("}", "}}")
         database = opening(RDBStorage, template, engine_kwargs=options)
+    except DatabaseError as error:
+        if not _is_no_database(error):
+            raise
+        raise StorageError(f"storage: {name} is no study, or damaged: {first_line(error.orig or error)}") from None
+    except StorageInternalError as error:  # a table that can't be written to
+        raise StorageError(f"storage: {name} is no study, or damaged: {reason(error)}") from None
     except NoSuchModuleError:
         raise SpecError("storage", f"{name}: this kind of database is unknown; right is {FORMS}") from None
     except ImportError as error:
@@ -71,6 +81,14 @@ def _database(url: str, patience_s: float) -> Connection:
     except RuntimeError as error:  # tables of another version of Optuna
         raise SpecError("storage", f"{name}: {first_line(error)}") from None
     return Connection(get_storage(database), Patience(name, _is_away, patience_s), database.engine.dispose)
+
+
+def _is_no_database(error: Exception) -> bool:
+    """SQLite's word for a file of something else, and for a damaged one."""
+    return getattr(getattr(error, "orig", None), "sqlite_errorcode", None) in (
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_CORRUPT,
+    )
 
 
 def _is_away(error: Exception) -> bool:

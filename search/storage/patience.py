@@ -14,6 +14,8 @@ logger = logging.getLogger("search")
 P = ParamSpec("P")
 T = TypeVar("T")
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 3.0
+_DAMAGED = (ValueError, TypeError, LookupError, RecursionError)
+"""What Optuna fails with at values that it has not written."""
 UNTOLD_S = 1.0
 """A person hears of what takes longer."""
 
@@ -40,6 +42,8 @@ class Patience:
             try:
                 return call(*args, **options)
             except Exception as error:
+                if isinstance(error, _DAMAGED) and not isinstance(error, UserError):
+                    raise StorageError(f"storage: {self.name} is damaged: {first_line(error)}") from error
                 if not self.is_passing(error):
                     raise
                 waited = time.monotonic() - began

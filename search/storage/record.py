@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
+
+from supernet.values import first_line
 
 from .owner import Owner
 from .patience import StorageError
@@ -30,7 +32,7 @@ class Evaluation(NamedTuple):
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """While a network is being evaluated, it is its claim."""
 
-    code: tuple[int, ...]
+    code: tuple[Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)], ...]
     problem: str
     """Short form of what the study's accuracies depend on."""
     owner: Owner
@@ -52,5 +54,5 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def read_record(attribute: object, number: int, name: str) -> Record:
     try:
         return msgspec.convert(attribute, Record)
-    except msgspec.ValidationError as error:
-        raise StorageError(f"storage: trial {number} of {name} can't be read: {error}") from None
+    except (msgspec.ValidationError, UnicodeError) as error:
+        raise StorageError(f"storage: trial {number} of {name} can't be read: {first_line(error)}") from None

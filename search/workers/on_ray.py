@@ -5,22 +5,21 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from supernet.values import SpecError, UserError, first_line, show
-from training.launching import python_path
+from supernet.values import SpecError, UserError, first_line
+from training.launching import worker_environment
+from training.ray_cluster import join
 
 from .base import Function, Result, WorkersError, checked
 
 logger = logging.getLogger("search")
 T = TypeVar("T")
 ATTEMPTS = 3
-ADDRESS_S = 10.0
 PATIENCE_S = 60.0
 """After which a person wants to know why nothing happens."""
 SHORT_S = 0.5
@@ -93,11 +92,7 @@ class OnRay(Generic[T]):
         self._seconds = float("inf")
         self._started = not self._ray.is_initialized()
         if self._started:
-            _check_address(address)
-            try:
-                self._ray.init(address=address or None, log_to_driver=False)
-            except ConnectionError as error:
-                raise SpecError("workers.address", f"no Ray cluster was found: {first_line(error)}") from None
+            join(self._ray, "workers.address", address, log_to_driver=False)
         try:
             self._check_resources()
         except BaseException:
@@ -187,7 +182,7 @@ class OnRay(Generic[T]):
 
     def _new_actor(self) -> _Actor[T]:
         options: dict[str, Any] = {"num_cpus": self._cpus, "num_gpus": self._gpus}
-        options["runtime_env"] = {"env_vars": {"PYTHONPATH": python_path()}}
+        options["runtime_env"] = {"env_vars": worker_environment()}
         handle = self._ray.remote(_worker()).options(**options).remote()
         return _Actor(handle, handle.make.remote(self._make))
 
@@ -220,17 +215,6 @@ def _import_ray() -> Any:
     except ImportError as error:
         raise SpecError("workers.where", f"'ray' needs the package ray: {first_line(error)}") from None
     return ray
-
-
-def _check_address(address: str) -> None:
-    """Ray would try for minutes to reach what is not there."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon or not port.isdigit():
-        return  # auto, local, or nothing
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=ADDRESS_S).close()
-    except (OSError, OverflowError) as error:
-        raise SpecError("workers.address", f"no Ray cluster answers at {show(address)}: {first_line(error)}") from None
 
 
 def _last_line(error: Exception) -> str:

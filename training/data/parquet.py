@@ -99,7 +99,7 @@ def _open(path: str) -> Any:
 
     try:
         return pq.ParquetFile(path)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError(f"{printable(path)} can't be read as parquet: {' '.join(str(error).split())[:200]}") from None
 
 
@@ -109,7 +109,7 @@ def _read(path: str, method: Any, *args: Any, **kwargs: Any) -> Any:
 
     try:
         return method(*args, **kwargs)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise OSError(f"{printable(path)} is damaged: {' '.join(str(error).split())[:200]}") from None
 
 

@@ -33,6 +33,9 @@ from .transforms import Finish, ImageTransform, evaluation_transform, train_tran
 
 logger = logging.getLogger("training")
 
+LONGEST_SIDE = 200
+"""Times the shorter one. It is the shorter one that a size is given for, and the longer one becomes as long as it may:
+a line of a million pixels would fill the memory."""
 WARNINGS = 5
 """So many unreadable images are named in the log."""
 
@@ -152,6 +155,8 @@ class Subset:
 
 def _decoded(content: bytes | memoryview | Image.Image) -> Image.Image:
     image = content if isinstance(content, Image.Image) else Image.open(io.BytesIO(content))
+    if max(image.size) > LONGEST_SIDE * min(image.size):
+        raise OSError(f"{image.width} x {image.height} pixels")
     image.load()  # until then only the header was read
     return image if image.mode == "RGB" else image.convert("RGB")
 

@@ -143,7 +143,7 @@ def _label(path: Path, parts: dict[str, Member], label_parts: Sequence[str], lab
     content = os.pread(_opened(str(path)).fileno(), chosen.size, chosen.start)
     try:
         value = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise SpecError("data.label_key", f"{where}: {show(content)} is neither a whole number nor JSON") from None
     if member is None:
         if not isinstance(value, dict) or label_key not in value:

@@ -27,6 +27,10 @@ def judging_config(names: Sequence[str], overrides: Sequence[str] = ()) -> Judgi
     """`names` as for `open_model`; all models are judged on the same images, those of the first that is a run."""
     run = next((Path(name) for name in names if is_network_run(Path(name))), None)
     if run is None:
+        for name in names:
+            is_path = "/" in name and not name.startswith("timm/") and not Path(name).suffix
+            if Path(name).is_dir() or (is_path and not Path(name).exists()):
+                read_network_setting(Path(name))  # it says what is wrong with it
         if not any(override.partition("=")[0].strip() in ("data", "data.source") for override in overrides):
             raise SpecError(
                 "--set", "on which images? None of the models is a run: --set data.source=folder --set data.path=DIR"
