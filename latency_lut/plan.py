@@ -116,7 +116,11 @@ def estimated_hours(plan: Plan, protocol: Protocol, macs_per_second: float, load
 
 def add_to_plan(plan: Plan, folder: Path) -> Plan:
     """With what is planned there already. Of two that add at the same time, one waits for the other."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "is a file; a plan is a folder" if folder.is_file() else f"can't be made: {error.strerror}"
+        raise SpecError("--out", f"{printable(str(folder))} {reason}") from None
     with claimed(folder / ".lock", waits=True):
         if (folder / "plan.json").exists():
             plan = load_plan(folder).merged(plan)

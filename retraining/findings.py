@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from supernet.values import SpecError, UserError, printable
+from supernet.values import SpecError, UserError, first_line, printable
 
 from .outcome import ACCURACY, LATENCY, Outcome
 
@@ -19,14 +19,17 @@ def predictions(front: Path) -> dict[str, dict[str, float]]:
     table = front.resolve().parent / "front.csv"
     if not table.is_file():
         return {}
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if rows and not {"file", "accuracy %"} <= rows[0].keys():
-        return {}  # somebody else's front.csv
     try:
+        with table.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        if rows and not {"file", "accuracy %"} <= rows[0].keys():
+            return {}  # somebody else's front.csv
+        for number, row in enumerate(rows, start=2):
+            if None in row or None in row.values():
+                raise ValueError(f"line {number} has not as many values as the first one has names")
         return {Path(row["file"]).name: _figures(row) for row in rows}
-    except ValueError as error:
-        raise SpecError("--front", f"{printable(str(table))} can't be read: {error}") from None
+    except (OSError, ValueError, csv.Error) as error:
+        raise SpecError("--front", f"{printable(str(table))} can't be read: {first_line(error)}") from None
 
 
 def _figures(row: dict[str, str]) -> dict[str, float]:

@@ -33,10 +33,14 @@ class StageModule(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.position(self.downsample(x))
         if self.checkpointing and not torch.jit.is_scripting():
-            from timm.models import checkpoint_seq
-
-            return checkpoint_seq(self.blocks, x)
+            return self._checkpointed(x)
         return self.blocks(x)
+
+    @torch.jit.unused
+    def _checkpointed(self, x: Tensor) -> Tensor:
+        from timm.models import checkpoint_seq
+
+        return checkpoint_seq(self.blocks, x)
 
 
 class Network(nn.Module):

@@ -12,6 +12,8 @@ from .values import SpecError, show
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
+MAX_VALUES = 30_000
+"""More than the largest network has, written without `repeat`; PyYAML takes a second for so many."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -27,6 +29,9 @@ class _Loader(yaml.SafeLoader):
         self.depth = getattr(self, "depth", 0) + 1
         if self.depth > MAX_DEPTH:
             raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=mark)
+        self.values = getattr(self, "values", 0) + 1
+        if self.values > MAX_VALUES:
+            raise yaml.MarkedYAMLError(problem=f"more than {MAX_VALUES:,} values", problem_mark=mark)
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node

@@ -16,6 +16,8 @@ from .options import Kind, Options, field_hints
 from .values import SpecError, did_you_mean, show
 
 Wanted = TypeVar("Wanted", bound=Options)
+_LONGEST_NAME = 60
+"""Of a field, in errors."""
 
 ReadEntry = Callable[[Any, str], Any]
 """Reads one entry of a list, given where it stands."""
@@ -107,5 +109,5 @@ def options_in(hint: Any) -> type[Options] | None:
 
 
 def join(path: str, name: object) -> str:
-    part = name if isinstance(name, str) and name.isidentifier() else show(name)
+    part = name if isinstance(name, str) and name.isidentifier() and len(name) <= _LONGEST_NAME else show(name)
     return f"{path}.{part}" if path else part

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable
 
 from filling import lived_in
 from torch import nn
@@ -75,21 +75,29 @@ class NormAndHead(nn.Module):
         return self.head(self.norm(x))
 
 
-@functools.cache
-def part_names() -> list[str]:
-    return list(parts())
+def _makers() -> dict[str, Callable[[], tuple[nn.Module, tuple[int, ...]]]]:
+    def block(name: str, size: tuple[int, int]):
+        return lambda: (BLOCKS[name].module(WIDTH, size), (1, WIDTH, *size))
 
-
-def parts() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
-    """Norms, tables and layer scales are as training might leave them, so that no branch hides."""
-    made = {name: (block.module(WIDTH, SIZE), (1, WIDTH, *SIZE)) for name, block in BLOCKS.items()}
+    made = {name: block(name, SIZE) for name in BLOCKS}
     # An odd map: padded windows, a transposed convolution that overshoots.
     for name in ("modulation in windows", "conv_attention at half size", "pooling"):
-        made[f"{name}, odd map"] = (BLOCKS[name].module(WIDTH, (7, 5)), (1, WIDTH, 7, 5))
-    made |= {f"stem {name}": (stem.module(3), (1, 3, 16, 24)) for name, stem in STEMS.items()}
+        made[f"{name}, odd map"] = block(name, (7, 5))
+    for name, stem in STEMS.items():
+        made[f"stem {name}"] = lambda stem=stem: (stem.module(3), (1, 3, 16, 24))
     for name, down in DOWNSAMPLES.items():
-        made[f"downsample {name}"] = (down.module(WIDTH, 20, SIZE), (1, WIDTH, *SIZE))
-    made["position table"] = (PositionTable(WIDTH, SIZE), (1, WIDTH, *SIZE))
-    for name, (head, distilled, classes) in HEADS.items():
-        made[f"head {name}"] = (NormAndHead(head, classes, distilled), (1, WIDTH, *SIZE))
-    return {name: (lived_in(module).eval(), shape) for name, (module, shape) in made.items()}
+        made[f"downsample {name}"] = lambda down=down: (down.module(WIDTH, 20, SIZE), (1, WIDTH, *SIZE))
+    made["position table"] = lambda: (PositionTable(WIDTH, SIZE), (1, WIDTH, *SIZE))
+    for name, head in HEADS.items():
+        made[f"head {name}"] = lambda head=head: (NormAndHead(head[0], head[2], head[1]), (1, WIDTH, *SIZE))
+    return made
+
+
+def part_names() -> list[str]:
+    return list(_makers())
+
+
+def part(name: str) -> tuple[nn.Module, tuple[int, ...]]:
+    """Norms, tables and layer scales are as training might leave them, so that no branch hides."""
+    module, shape = _makers()[name]()
+    return lived_in(module).eval(), shape

@@ -7,8 +7,9 @@ scales too, so that no branch hides behind a factor of 1e-6.
 
 from __future__ import annotations
 
+import contextlib
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -92,6 +93,19 @@ def lived_in(net: nn.Module) -> nn.Module:
         elif leaf == "bias":
             fill(tensor, -0.2, 0.2)
     return net
+
+
+@contextlib.contextmanager
+def unfilled() -> Iterator[None]:
+    """Networks are built without the random numbers, which take seconds; their weights must come from elsewhere."""
+    names = ("uniform_", "normal_", "erfinv_")
+    for name in names:
+        setattr(Tensor, name, lambda tensor, *_, **__: tensor)
+    try:
+        yield
+    finally:
+        for name in names:
+            delattr(Tensor, name)  # that of the base class is there again
 
 
 def gain_of(name: str) -> float:

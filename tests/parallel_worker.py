@@ -1,10 +1,12 @@
-"""Runs the same training in one process or as one of several; tests/test_parallel.py compares the weights.
+"""Runs the same training in one process and in two, all forks of this one; tests/test_parallel.py compares the weights.
 
-Started with RANK, WORLD_SIZE, ... set or not, and the file for the weights as its argument.
+python -m tests.parallel_worker FOLDER PORT
 """
 
+import os
 import random
 import sys
+import traceback
 
 import torch
 
@@ -51,8 +53,28 @@ def train(us, options, parts):
     return {"net": net.state_dict(), "averaged": averaged.net.state_dict(), "statistics": statistics}
 
 
+def work(path, **variables):
+    """In a fork, whose number is returned."""
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        os.environ.update(variables)
+        with processes(PrecisionConfig(device="cpu"), timeout_s=60) as us:
+            found = {name: train(us, *setting) for name, setting in SETTINGS.items()}
+            torch.save(found, f"{path}.{us.rank}")
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    with processes(PrecisionConfig(device="cpu"), timeout_s=60) as us:
-        found = {name: train(us, *setting) for name, setting in SETTINGS.items()}
-        torch.save(found, f"{sys.argv[1]}.{us.rank}")
+    folder, port = sys.argv[1:]
+    together = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    children = [work(f"{folder}/two", RANK=rank, LOCAL_RANK=rank, **together) for rank in "01"]
+    children.append(work(f"{folder}/one"))
+    sys.exit(max(os.waitpid(child, 0)[1] != 0 for child in children))

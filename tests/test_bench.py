@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from bench.overhead.targets import TARGETS, results  # noqa: E402
-from bench.supernet import parse  # noqa: E402
+from bench.supernet import main, parse  # noqa: E402
 from bench.timing import Comparison, Timed, in_turn  # noqa: E402
 
 ABOUT = {"table", "space", "batch", "pixels", "is_small", "amp", "device"}
@@ -30,8 +31,11 @@ KEYS = {
 }
 
 
+QUICK = ("--quick", "--spaces", "tiny")
+
+
 def run(*arguments: str) -> str:
-    command = [sys.executable, str(ROOT / "bench" / "supernet.py"), "--quick", "--spaces", "tiny", *arguments]
+    command = [sys.executable, str(ROOT / "bench" / "supernet.py"), *QUICK, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -62,8 +66,14 @@ def test_rows_of_the_supernet():
 
 
 @pytest.mark.slow
-def test_table_for_people():
-    out = run("--pairs", "1", "--tables", "passes", "small", "calibration")
+def test_table_for_people(monkeypatch, capsys):
+    threads, benchmark = torch.get_num_threads(), torch.backends.cudnn.benchmark
+    arguments = ("--pairs", "1", "--tables", "passes", "small", "calibration")
+    monkeypatch.setattr(sys, "argv", ["supernet.py", *QUICK, *arguments])
+    main()
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = benchmark
+    out = capsys.readouterr().out
     assert "tiny: batch 2, 16 px, cpu" in out
     assert "AttentiveNAS              batch 2, 96 px    forward+backward 1.28-1.44" in out
     assert "sandwich step" not in out

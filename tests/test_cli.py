@@ -84,17 +84,22 @@ def test_errors(arguments, expected, capsys):
     assert err.count("\n") == 1
 
 
+def test_help(capsys):
+    for arguments, status in ((["--help"], 0), (["lists"], 2)):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == status
+        said = "".join(capsys.readouterr())
+        assert all(word in said for word in ("list", "show", "count", "check"))
+
+
 def run(*arguments, cwd=ROOT):
     command = [sys.executable, "-m", "supernet", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
 
 
 def test_process():
-    """A real process: help, a wrong command, an error, and a reader that stops reading."""
-    shown = run("--help")
-    assert shown.returncode == 0
-    assert all(word in shown.stdout for word in ("list", "show", "count", "check"))
-    assert run("lists").returncode == 2
+    """A real process: an error, no output, a full disk, and a reader that stops reading."""
     failed = run("show", "iformer_n")
     assert (failed.returncode, failed.stdout, failed.stderr.count("\n")) == (2, "", 1)
     closed = subprocess.run(

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from exported_parts import parts
+from exported_parts import part
 from torch import nn
 from torch.nn import functional as F
 
@@ -147,7 +147,7 @@ def test_shapes():
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory):
-    module, shape = parts()["attention_ffn"]
+    module, shape = part("attention_ffn")
     assert shape == SHAPE
     path = tmp_path_factory.mktemp("program") / "good.mlpackage"
     export_coreml(fuse_part(module), shape, path)

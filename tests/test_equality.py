@@ -8,7 +8,7 @@ import pytest
 import safetensors.torch
 import timm
 import torch
-from filling import filled_state, gain_of, images
+from filling import filled_state, gain_of, images, unfilled
 
 from supernet import build, load_spec, load_weights, published_names
 
@@ -34,10 +34,10 @@ def pair(name, tmp_path, size=None):
     if size is not None:
         spec = spec.with_(resolution=size)
         options = {"img_size": size} if name.startswith("efficientformerv2") else {}
-    theirs = timm.create_model(name, **options)
+    with unfilled():
+        theirs, ours = timm.create_model(name, **options), build(spec)
     theirs.load_state_dict(filled_state(theirs.state_dict(), gain_of(name)))
     safetensors.torch.save_file(theirs.state_dict(), tmp_path / "theirs.safetensors")
-    ours = build(spec)
     report = load_weights(ours, tmp_path / "theirs.safetensors")
     assert not report.changed
     assert report.names == "timm"
@@ -59,11 +59,12 @@ def test_scores_and_maps(name, tmp_path):
     ours, theirs = (net.eval() for net in pair(name, tmp_path))
     assert sum(p.numel() for p in ours.parameters()) == sum(p.numel() for p in theirs.parameters())
     x = images(1, 224, 224).double()
-    assert_close(ours(x), theirs(x), 1e-9)
-    final, maps = ours.forward_intermediates(x)
-    for our_map, their_map in zip(maps, timm_maps(theirs, x), strict=True):
+    (final, maps), (their_final, their_maps) = (net.forward_intermediates(x) for net in (ours, theirs))
+    for our_map, their_map in zip(maps, their_maps, strict=True):
         assert_close(our_map, their_map, 1e-9)
-    assert_close(ours.forward_head(final), theirs(x), 1e-9)
+    expected = theirs.forward_head(their_final)
+    assert_close(ours.forward_head(final), expected, 1e-9)
+    assert_close(ours(x), expected, 1e-9)
     ours, theirs, x = ours.float(), theirs.float().train().eval(), x.float()
     assert_close(ours(x), theirs(x), 1e-5)
 

@@ -10,7 +10,7 @@ from filling import lived_in
 from msgspec.structs import replace
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from supernet import build, load_spec, set_drop_path
+from supernet import build, load_space, load_spec, set_drop_path
 
 # Small images and few blocks keep this quick; every kind of block is in one of the five.
 SIZES = {
@@ -68,7 +68,7 @@ def test_compiled_without_graph_breaks(net):
 @pytest.mark.slow
 @torch.no_grad()
 def test_compiled_to_machine_code():
-    net = build(shortened(load_spec("iformer_t")).with_(resolution=64)).eval()
+    net = build(load_space("tiny").smallest()).eval()
     x = some_images(net)
     assert_same(torch.compile(net)(x), net(x), 1e-3)
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 import torch
-from exported_parts import part_names, parts
+from exported_parts import part, part_names
 from filling import images, lived_in
 from random_specs import random_spec
 from timm.layers import BatchNormAct2d, freeze_batch_norm_2d
@@ -48,7 +48,7 @@ def test_random(seed):
 @pytest.mark.parametrize("name", part_names())
 @torch.no_grad()
 def test_parts(name):
-    module, shape = parts()[name]
+    module, shape = part(name)
     module, x = module.double(), torch.randn(2, *shape[1:], dtype=torch.float64)
     before = module(x)
     fused = fuse_part(module)
@@ -61,9 +61,9 @@ def test_parts(name):
 
 @torch.no_grad()
 def test_chain_of_parts():
-    made = parts()
+
     names = ("stem convs, relu", "modulation", "inception", "downsample attention")
-    chain = nn.Sequential(*(made[name][0] for name in names)).train()
+    chain = nn.Sequential(*(part(name)[0] for name in names)).train()
     x = torch.randn(1, 3, 24, 32)
     fused = fuse_part(chain)
     assert chain.training

@@ -124,14 +124,9 @@ def test_what_is_asked_of_slurm(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_submitit(tmp_path):
-    """A real job of two tasks, on this computer."""
-    run_on_slurm(_config("seed=5", *TWO), tmp_path, _talking_body(), "local")
-    _check_talk(tmp_path)
-
-
-@pytest.mark.slow
-def test_submitit_queues_again(tmp_path):
-    """Every task gets the signal before the end of its time: the loop saves, and the job starts once more."""
+    """A real job of two tasks, on this computer. Every task gets the signal before the end of its time: the loop saves,
+    and the job starts once more."""
+    talk = _talking_body()
 
     def body(config, out):
         import os
@@ -148,8 +143,11 @@ def test_submitit_queues_again(tmp_path):
             assert us.any(stop.requested is not None) == first
             saved.write_text("saved" if first else "finished")
             us.barrier()
+        if not first:
+            talk(config, out)
 
-    run_on_slurm(_config(*TWO), tmp_path, body, "local")
+    run_on_slurm(_config("seed=5", *TWO), tmp_path, body, "local")
+    _check_talk(tmp_path)
     assert [(tmp_path / f"saved{rank}").read_text() for rank in range(2)] == ["finished"] * 2
 
 

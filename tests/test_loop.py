@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from supernet import load_space, save_space
 from supernet.values import SpecError
 from training.checkpoint import load_latest
 from training.loop import DivergedError, train
@@ -90,5 +91,6 @@ def test_too_few_images_for_batch_norm(changes):
 
 
 def test_copied_slices_with_averaged_weights(tmp_path):
-    train(config("space=efficientformerv2_small", "schedule.epochs=1", "evaluate.random=3"), tmp_path)
-    assert load_latest(checkpoints(tmp_path), expect={})[0]["evaluated"]
+    save_space(load_space("efficientformerv2_small").with_(resolutions=(32,)), tmp_path / "space.yaml")
+    train(config(f"space={tmp_path / 'space.yaml'}", "schedule.epochs=1", "evaluate.random=1"), tmp_path / "run")
+    assert load_latest(checkpoints(tmp_path / "run"), expect={})[0]["evaluated"]

@@ -149,22 +149,3 @@ def test_a_damaged_line_is_left_out_and_counted(old, new):
     results = parse_results(b"".join(lines))
     assert results.skipped == 1
     assert [(b.round, b.place) for b in results.items["a1"].bursts] == [(0, 1), (1, 0), (1, 1)]
-
-
-def test_random_damage_never_ends_in_a_traceback():
-    for seed in range(200):
-        draw, content = random.Random(seed), bytearray(LINES)
-        for _ in range(draw.randrange(1, 20)):
-            place = draw.randrange(len(content))
-            match draw.randrange(3):
-                case 0:
-                    content[place] = draw.randrange(256)
-                case 1:
-                    del content[place : place + draw.randrange(1, 200)]
-                case 2:
-                    content[place:place] = content[draw.randrange(len(content)) :][: draw.randrange(200)]
-        try:
-            results = parse_results(bytes(content), JOB["job"])
-        except SpecError:
-            continue
-        assert all(min(burst.samples_ms) >= 0 for item in results.items.values() for burst in item.bursts)

@@ -1,5 +1,6 @@
 """A run that is killed again and again ends with the weights of one that was left alone, bit by bit."""
 
+import functools
 import json
 import os
 import random
@@ -48,11 +49,19 @@ PHASES = (
 )
 
 
+@functools.cache
+def runs():
+    """Ends with its input, as this process does."""
+    command, environment = [sys.executable, "-m", "tests.killed_runs"], {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes)
+
+
 def run(folder, options, deaths=(), world=1, config=DIGITS):
-    command = [sys.executable, "-m", "tests.killed_runs", str(folder), str(world), str(config), *options]
-    command += ["--", *map(str, deaths)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400)
+    runs().stdin.write(json.dumps([str(folder), world, str(config), options, list(deaths)]) + "\n")
+    runs().stdin.flush()
+    status, said = json.loads(runs().stdout.readline())
+    return subprocess.CompletedProcess("", status, stderr=said)
 
 
 def same(first, second):
@@ -79,15 +88,22 @@ def compare(alone, killed, steps):
     assert log_of(alone) == log_of(killed)
 
 
-@pytest.mark.slow
-def test_killed_and_continued(tmp_path):
-    left_alone = run(tmp_path / "alone", [*OPTIONS, PHASES])
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """A run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("runs") / "alone"
+    left_alone = run(folder, [*OPTIONS, PHASES])
     assert left_alone.returncode == 0, left_alone.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_killed_and_continued(alone, tmp_path):
     rng = random.Random(0)
     deaths = [1, *(rng.randrange(2, 10) for _ in range(9))]  # parts of a step since the start; six steps an epoch
     killed = run(tmp_path / "killed", [*OPTIONS, PHASES], deaths)
     assert killed.returncode == 0, killed.stderr
-    compare(tmp_path / "alone", tmp_path / "killed", 24)
+    compare(alone, tmp_path / "killed", 24)
 
 
 @pytest.mark.slow
@@ -101,9 +117,10 @@ def test_two_processes_killed_and_continued(tmp_path):
 
 
 @pytest.mark.slow
-def test_asked_to_stop_and_continued(tmp_path):
+def test_asked_to_stop_and_continued(alone, tmp_path):
     """The command itself: SIGTERM writes a checkpoint in the middle of an epoch, the same command goes on."""
-    options = [part for option in OPTIONS if not option.startswith("checkpoint") for part in ("--set", option)]
+    chosen = [option for option in (*OPTIONS, PHASES) if not option.startswith("checkpoint")]
+    options = [part for option in chosen for part in ("--set", option)]
     command = [sys.executable, "train_supernet.py", "configs/digits.yaml", "--out", str(tmp_path / "run"), *options]
     log = tmp_path / "run" / "log.jsonl"
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
@@ -121,8 +138,6 @@ def test_asked_to_stop_and_continued(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert f"continued after step {state['step']}" in done.stdout
-    alone = run(tmp_path / "alone", OPTIONS)
-    assert alone.returncode == 0, alone.stderr
     for averaged in (True, False):
-        nets = [load_supernet(tmp_path / name, best=False, averaged=averaged) for name in ("run", "alone")]
+        nets = [load_supernet(folder, best=False, averaged=averaged) for folder in (tmp_path / "run", alone)]
         assert same(dict(nets[0].state_dict()), dict(nets[1].state_dict()))

@@ -221,7 +221,7 @@ def test_names_of_files(name, tmp_path):
 
 def test_not_a_database(tmp_path):
     (tmp_path / "a.db").write_text("something else" * 100)
-    with pytest.raises(StorageError, match=r"^storage: sqlite:.*a.db has not answered .* file is not a database"):
+    with pytest.raises(StorageError, match=r"^storage: sqlite:.*a.db is no study, or damaged: file is not a database"):
         _open(f"sqlite:///{tmp_path}/a.db", patience_s=0.2)
 
 

@@ -35,8 +35,8 @@ def test_every_kind_of_space_is_tested():
 
 
 def test_subnets_equal_extracted_networks(net):
-    rng = random.Random(0)
-    members = [net.space.sample(rng) for _ in range(18)] + [net.space.largest(), net.space.smallest()]
+    rng, number = random.Random(0), 18 if net.gradients.numel() < 2e6 else 6  # a large one takes half a second
+    members = [net.space.sample(rng) for _ in range(number)] + [net.space.largest(), net.space.smallest()]
     for spec in members:
         subnet, plain = net.subnet(spec), net.extract(spec)
         assert plain.spec == spec

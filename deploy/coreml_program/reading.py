@@ -34,13 +34,12 @@ _BYTES = {
 def read_program(path: str | Path) -> Program:
     """The function that runs when none is asked for. Raises PackageError."""
     path = Path(path)
-    file = model_file(path)
-    model = read_model(path)
-    function, block = main_function(model, path)
-    reader = _Reader(path, file.parent)
     constants: dict[str, Value] = {}
     operations, compressed = [], False
     try:
+        reader = _Reader(path, model_file(path).parent)
+        model = read_model(path)
+        function, block = main_function(model, path)
         for operation in block.operations:
             if operation.type == "const":
                 constants[operation.outputs[0].name] = reader.value(operation.attributes["val"])
@@ -52,7 +51,7 @@ def read_program(path: str | Path) -> Program:
         inputs = {one.name: reader.tensor_type(one.type) for one in function.inputs}
     except PackageError:
         raise
-    except (ValueError, IndexError, RuntimeError) as error:  # numbers without a meaning, constants without a name
+    except (ValueError, LookupError, ArithmeticError, RuntimeError, StopIteration) as error:  # values without a meaning
         raise PackageError(f"{printable(str(path))}: its program is damaged: {first_line(error)}") from None
     images = frozenset(one.name for one in model.description.input if one.type.WhichOneof("Type") == "imageType")
     for one in model.description.input:

@@ -20,6 +20,8 @@ from .job import RESULTS, is_inside, read_job
 from .results import merge, parse_results
 
 LARGEST_RESULTS = 2**30
+LARGEST_GROWTH = 100
+"""Times its own size that an archive may unpack to: weights hardly shrink, results by a tenth of this."""
 
 
 def pack(job_dir: Path, archive: Path) -> None:
@@ -96,7 +98,9 @@ def _results(source: Path) -> bytes:
         raise SpecError(printable(str(source)), "there is no such file")
     if zipfile.is_zipfile(source):
         return _from_zip(source)
-    if not tarfile.is_tarfile(source):
+    with _reading(source):
+        is_tar = tarfile.is_tarfile(source)
+    if not is_tar:
         return source.read_bytes()
     with _tar(source) as tar, _reading(source):
         found = [member for member in _files(tar, source) if _is_results(member.name)]
@@ -110,6 +114,7 @@ def _from_zip(source: Path) -> bytes:
             _check_name(name, source)
         found = [info for info in archive.infolist() if _is_results(info.filename)]
         _check_found([(info.filename, info.file_size) for info in found], source)
+        _check_growth(found[0].file_size, source)
         with archive.open(found[0]) as content:
             return content.read(LARGEST_RESULTS)
 
@@ -131,12 +136,21 @@ def _check_name(name: str, source: Path) -> None:
         raise SpecError(printable(str(source)), f"{show(name)} leads out of the folder; nothing was unpacked")
 
 
+def _check_growth(unpacked_bytes: int, source: Path) -> None:
+    if unpacked_bytes > LARGEST_GROWTH * source.stat().st_size:
+        rule = f"more than {LARGEST_GROWTH} times its size; nothing was unpacked"
+        raise SpecError(printable(str(source)), f"would become {unpacked_bytes:,} bytes, {rule}")
+
+
 def _files(tar: tarfile.TarFile, source: Path) -> list[tarfile.TarInfo]:
-    members = tar.getmembers()
-    for member in members:
+    members, unpacked_bytes = [], 0
+    for member in tar:  # of a compressed one, each is unpacked to come to the next
         _check_name(member.name, source)
         if not (member.isreg() or member.isdir()):
             raise SpecError(printable(str(source)), f"{show(member.name)} is neither a file nor a folder")
+        members.append(member)
+        unpacked_bytes += member.size
+        _check_growth(unpacked_bytes, source)
     return [member for member in members if member.isreg()]
 
 

@@ -14,7 +14,7 @@ from supernet.values import SpecError, printable, show
 from .job import FORMAT, RESULTS, read_job
 
 Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=1e8)]
-Number = Annotated[int, msgspec.Meta(ge=0)]
+Number = Annotated[int, msgspec.Meta(ge=0, le=10**9)]
 
 
 class Event(msgspec.Struct, frozen=True):

@@ -43,6 +43,8 @@ _COLUMNS = {
     "measured": str,
 }
 _OPTIONAL = ("state", "anchor", "anchor_first_ms", "anchor_last_ms", "contention", "more")
+_BEYOND = 2.0**62
+"""No figure is so large, and SQLite keeps whole numbers up to twice that."""
 _read_key = functools.lru_cache(10_000)(read_key)
 _QUERY = (
     "SELECT c.device, c.protocol, i.copies, i.text, b.round, b.attempt, s.state, s.anchor,"
@@ -90,7 +92,7 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
                 yield _checked(row, f"{shown}, line {number}")
     except OSError as error:
         raise SpecError(shown, f"can't be read: {error.strerror}") from None
-    except (ValueError, csv.Error) as error:
+    except (ValueError, RecursionError, csv.Error) as error:
         if isinstance(error, SpecError):
             raise
         raise SpecError(shown, f"is no table of this program: {first_line(error)}") from None
@@ -113,6 +115,8 @@ def _checked(row: Any, where: str) -> dict[str, Any]:
             continue
         try:
             found[name] = kind(value)
+            if kind is not str and not abs(found[name]) < _BEYOND:  # not a number is no figure either
+                raise ValueError
         except (TypeError, ValueError, OverflowError):
             raise SpecError(f"{where}, {name}", f"{show(value)} can't stand here") from None
     state, first_ms = found["state"], found["anchor_first_ms"]

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..values import UserError, first_line, printable
 from ..whole_files import whole_file
+from .pickles import look_through
 
 State = dict[str, Tensor]
 SPEC_KEY = "slimformer_spec"
@@ -54,7 +55,9 @@ def read_state(path: str | Path, ema: bool = True) -> tuple[State, dict[str, str
             return _checked(_without_prefixes(safetensors.torch.load_file(path)), path), metadata
         with torch.serialization.safe_globals(_HARMLESS), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickle protocols, which are not the user's business
-            data = torch.load(path, map_location="cpu", weights_only=True)
+            with path.open("rb") as file:
+                look_through(file)
+                data = torch.load(file, map_location="cpu", weights_only=True)
     except WeightsError:
         raise
     except Exception as error:  # a damaged file makes the readers fail in many ways, and all mean the same
