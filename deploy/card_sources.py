@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from supernet import NetSpec, SpecError, load_spec
-from supernet.values import counted, printable
+from supernet.values import counted, first_line, printable
 
 from .errors import DeployError
 
@@ -25,6 +25,17 @@ def how_found(folder: Path, spec: NetSpec) -> tuple[list[str], list[tuple[str, s
     for name in (CONFIG, FRONT):
         if not (folder / name).is_file():
             raise DeployError(f"{here} is no folder of search.py with results: {name} is missing")
+    try:
+        return _read(folder, here, spec)
+    except DeployError:
+        raise
+    except OSError as error:
+        raise DeployError(f"{here} can't be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        raise DeployError(f"{here}: its {FRONT} is damaged: {first_line(error)}") from None
+
+
+def _read(folder: Path, here: str, spec: NetSpec) -> tuple[list[str], list[tuple[str, str]]]:
     with (folder / FRONT).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     row = next((row for row in rows if _is_same(folder / str(row.get("file")), spec)), None)
@@ -54,7 +65,7 @@ def measured_latency(path: Path) -> tuple[str, str]:
         facts = [(row["device"], float(row["ms"]), float(row["low_ms"]), float(row["high_ms"])) for row in rows]
     except OSError as error:
         raise DeployError(f"{here} can't be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise DeployError(f"{here} is not what `python -m latency_lut bench MODEL --json` prints") from None
     if len(facts) != 1:
         raise DeployError(f"{here} has {len(facts)} measurements; it must have one, that of this network")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 from msgspec.structs import replace
-from PIL import Image
 from torch import Tensor
 
 from supernet.values import first_line, printable
@@ -51,14 +50,14 @@ def images_in(folder: Path, origin: Origin, number: int) -> Iterator[Example]:
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in kinds and file.is_file())
     if not files:
         raise DeployError(f"{here} has no images: looked for {', '.join(sorted(kinds))}")
+    from training.data.pipeline import decoded
     from training.data.transforms import Finish, evaluation_transform
 
     transform = evaluation_transform(origin.augment, origin.spec.size)
     finish = Finish(origin.augment, origin.spec.in_chans)
     for file in itertools.islice(files, number):
         try:
-            with Image.open(file) as opened:
-                image = opened.convert("RGB")
+            image = decoded(file.read_bytes())
         except Exception as error:  # a broken file makes Pillow's decoders raise almost anything
             raise DeployError(f"{printable(str(file))} can't be read as an image: {first_line(error)}") from None
         yield Example(finish([transform(image)], None))

@@ -63,7 +63,7 @@ def model_file(path: str | Path) -> Path:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         name = manifest["itemInfoEntries"][manifest["rootModelIdentifier"]]["path"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise PackageError(f"{printable(str(path))}: its {MANIFEST} is damaged") from None
     file = (folder / DATA / str(name)).resolve()
     if not file.is_relative_to(folder.resolve()) or not file.is_file():

@@ -69,9 +69,7 @@ def _trainer(config: RunConfig, out: Path, body: Body, resources: dict[str, floa
         scaling_config=ScalingConfig(
             num_workers=config.processes.count, use_gpu=use_gpu, resources_per_worker=dict(resources)
         ),
-        run_config=RayRun(
-            name="ray", storage_path=str(out), worker_runtime_env={"env_vars": worker_environment()}
-        ),
+        run_config=RayRun(name="ray", storage_path=str(out), worker_runtime_env={"env_vars": worker_environment()}),
     )
 
 

@@ -64,7 +64,7 @@ class Store:
         if not create and not self.path.is_file():
             raise TableError(f"{self._shown}: there is no such table")
         if create:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._make_place()
         try:
             self.connection = sqlite3.connect(self.path, timeout=PATIENCE_S, isolation_level=None)
         except _ERRORS as error:
@@ -76,6 +76,15 @@ class Store:
             if isinstance(error, _ERRORS):
                 raise self._said(error) from None
             raise
+
+    def _make_place(self) -> None:
+        if self.path.exists() and not self.path.is_file():
+            what = "a folder" if self.path.is_dir() else "no ordinary file"
+            raise TableError(f"{self._shown}: is {what}; a table is a file")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TableError(f"{self._shown}: can't be written: {error.strerror}") from None
 
     def _prepare(self, connection: sqlite3.Connection, create: bool) -> None:
         connection.execute("PRAGMA foreign_keys = ON")

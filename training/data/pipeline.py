@@ -137,7 +137,7 @@ class Subset:
         for step in range(tries):
             index = int(self._members[(place + step) % len(self)])
             try:
-                return index, _decoded(self._source.read(index))
+                return index, decoded(self._source.read(index))
             except MemoryError:
                 raise
             except Exception as error:  # a broken file makes Pillow's decoders raise almost anything
@@ -153,7 +153,7 @@ class Subset:
         return self._transforms[training, size]
 
 
-def _decoded(content: bytes | memoryview | Image.Image) -> Image.Image:
+def decoded(content: bytes | memoryview | Image.Image) -> Image.Image:
     image = content if isinstance(content, Image.Image) else Image.open(io.BytesIO(content))
     if max(image.size) > LONGEST_SIDE * min(image.size):
         raise OSError(f"{image.width} x {image.height} pixels")
