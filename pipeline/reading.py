@@ -77,8 +77,8 @@ class _Section:
 
     def data(self, shared: PipelineConfig, **more: Any) -> dict[str, Any]:
         """The images are the shared ones; how they are read may be the section's own, or that of `like`."""
-        reading = {name: value for name, value in (self.like.get("data") or {}).items() if name not in IMAGES}
-        return {"data": reading | to_plain(shared.data) | more | (self.told.get("data") or {})}
+        reading = {name: value for name, value in self.like.get("data", {}).items() if name not in IMAGES}
+        return {"data": reading | to_plain(shared.data) | more | self.told.get("data", {})}
 
     def read(self, read: Callable[[Any, Sequence[str], str], Config], data: Mapping[str, Any]) -> Config:
         try:
@@ -118,16 +118,16 @@ def _family(shared: PipelineConfig, shown: str) -> str:
 def _section(name: str, told: Any, overrides: Sequence[str], source: str, usual: str) -> _Section:
     """With `like`, or the config that is usual."""
     source = f"{source}: {name}"
-    if told is not None and not isinstance(told, dict):
-        raise SpecError(source, f"{show(told)} can't stand here: expected options and their values")
-    told = dict(told or {})
+    told = _options(told, source)
+    if "data" in told:
+        told["data"] = _options(told["data"], f"{source}.data")
     mine = [one.strip().removeprefix(f"{name}.") for one in overrides if _first(one) == name]
     for one in mine:
         if one.partition("=")[0].strip() == "like":
             told["like"] = one.partition("=")[2].strip()
     mine = [one for one in mine if one.partition("=")[0].strip() != "like"]
     places = [*told, *(one.partition("=")[0].strip() for one in mine)]
-    for place in [*places, *(f"data.{one}" for one in told.get("data") or {})]:
+    for place in [*places, *(f"data.{one}" for one in told.get("data", {}))]:
         _check_own(name, str(place), source)
     like = _like(told.pop("like", usual), name, source)
     return _Section(name, source, told, like, mine)
@@ -153,7 +153,13 @@ def _like(like: Any, section: str, source: str) -> dict[str, Any]:
         raise SpecError(f"{source}.like", f"{show(like)}: {error}") from None
     if not isinstance(data, dict):
         raise SpecError(f"{source}.like", f"{show(like)} is no config: it holds {show(data)}")
-    return data
+    return data | {"data": _options(data.get("data"), f"{source}.like: {show(like)}: data")}
+
+
+def _options(told: Any, place: str) -> dict[str, Any]:
+    if told is not None and not isinstance(told, dict):
+        raise SpecError(place, f"{show(told)} can't stand here: expected options and their values")
+    return dict(told or {})
 
 
 def _supernet(section: _Section, shared: PipelineConfig) -> SupernetConfig:
@@ -167,16 +173,25 @@ def _search(section: _Section, shared: PipelineConfig) -> SearchConfig:
     objectives = ["accuracy", *(f"latency {device.name}" for device in shared.devices), "params"]
     here = [one.name for one in shared.devices if not one.table and one.by in ("onnxruntime", "torch")]
     usual: dict[str, Any] = {"objectives": objectives, "measure": here[0] if here else ""}
-    like = {name: value for name, value in section.like.items() if name not in (*ELSEWHERE["search"], *usual)}
+    left_out = (*ELSEWHERE["search"], *usual, "data")
+    like = {name: value for name, value in section.like.items() if name not in left_out}
     return section.read(read_search, merged(like | usual, section.told) | {"constraints": list(shared.budget)})
 
 
 def _recipe(section: _Section, shared: PipelineConfig) -> dict[str, Any]:
     """Networks learn from the images that the supernet held out, too."""
     data = merged(section.like, section.told) | section.data(shared, held_out=0)
+
+    def of(network: str | None) -> NetworkConfig:
+        try:
+            whole = with_variant(data, network)
+        except SpecError as error:
+            raise SpecError(f"{section.source}.{error.path}", error.message) from None
+        return section.read(read_network_config, whole | {"spec": network or "any"})
+
+    config = of(None)
     for network in data.get(VARIANTS) or {}:
-        section.read(read_network_config, with_variant(data, network) | {"spec": network})
-    config = section.read(read_network_config, with_variant(data, None) | {"spec": "any"})
+        of(network)
     changed = {name: value for name, value in to_plain(config).items() if name != "spec"}
     return changed | ({VARIANTS: data[VARIANTS]} if data.get(VARIANTS) else {})
 

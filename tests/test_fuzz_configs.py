@@ -11,11 +11,17 @@ from test_reading import TINY
 
 import search.reading
 import training.reading
+from pipeline.reading import load_pipeline
 from supernet import SpecError, load_space, load_spec
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 RETRAINING = "spec: tiny\n" + (CONFIGS / "retrain/digits.yaml").read_text()
 SEARCH = (CONFIGS / "search/digits.yaml").read_text()
+PIPELINE = (CONFIGS / "pipelines/digits.yaml").read_text() + """\
+networks: {front: 2, beside: [iformer_t]}
+packages: {formats: [onnx], compress: int8, tolerance: 0.1}
+launch: [torchrun, --nproc-per-node, "2"]
+"""
 RUN = """\
 space: tiny
 data: {source: digits, held_out: 200}
@@ -54,6 +60,7 @@ def maker(path, texts, *, as_file):
         pytest.param(
             training.reading.load_network_config, training.reading.read_network_config, [RETRAINING], id="retraining"
         ),
+        pytest.param(load_pipeline, None, [PIPELINE], id="pipeline"),
         pytest.param(search.reading.load_config, search.reading.read_config, [SEARCH], id="search"),
     ],
 )

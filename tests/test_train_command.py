@@ -204,7 +204,7 @@ def test_files_that_can_not_be_read(refused, tmp_path):
     assert refused(training(tmp_path / "run", init=damaged)).startswith(f"init: {damaged}: ")
     weights = f"{{model: resnet10t, weights: {damaged}}}"
     said = refused(training(tmp_path / "run", step__teacher=weights))
-    assert said.startswith(f"step.teacher.weights: {damaged}: holds more than tensors, or is damaged")
+    assert said.startswith(f"step.teacher.weights: {damaged}: is no checkpoint that can be read")
     assert not (tmp_path / "run").exists()
 
 
