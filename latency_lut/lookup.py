@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from .items import Item
 from .population import Population
 from .table.latencies import Latencies
 from .table.store import Store, TableError
+from .table.stretches import looks_at
 from .units import Unit, units
 
 
@@ -51,6 +52,17 @@ class LatencyTable:
         with Store(path) as store:
             self.collection = store.find(device)
             self.latencies = Latencies(store, self.collection)
+            self._stretches = store.stretches(self.collection)
+
+    @property
+    def anchor(self) -> Item | None:
+        """The network that was looked at most between stretches; None where the table has no latency of it."""
+        ids = [id_ for id_, _ in Counter(one.anchor for one in self._stretches).most_common()]
+        known = {item.id: item for item in self.latencies.networks}
+        return next((known[id_] for id_ in ids if id_ in known), None)
+
+    def looks_ms(self, anchor: Item) -> list[float]:
+        return looks_at(anchor.id, self._stretches)
 
     @functools.cached_property
     def fit(self) -> Fit:

@@ -18,7 +18,7 @@ from .devices.base import Device
 from .items import Item
 from .protocol import Burst, Protocol, burst, sustained
 from .table.store import SUSTAINED, Collection, Store
-from .table.stretches import Stretch
+from .table.stretches import Stretch, looks_at
 
 STRETCH = 10
 """Items between two looks at the anchor."""
@@ -40,13 +40,14 @@ def measure(
     file_of: Callable[[Item], Path | None],
     tool: str,
     progress: Progress = lambda done, total, what: None,
+    looks_ms: Sequence[float] = (),
 ) -> Collection:
     """All rounds of all items. What is in the store is not measured again; what fails is named there, left out, and
-    tried again at the next start."""
+    tried again at the next start. `looks_ms`: at the anchor on this device, from elsewhere: how fast it can be."""
     collection = store.collection(device.facts, protocol, tool)
     numbers = store.add_items([anchor, *items])
     store.forget_failures(collection, [numbers[item] for item in items])
-    work = _Work(collection, numbers, anchor, device, store, protocol, file_of)
+    work = _Work(collection, numbers, anchor, device, store, protocol, file_of, looks_ms)
     total = protocol.rounds * len(items)
     for _ in range(2):  # the second time, what was measured before the device was seen at its fastest
         for round_ in range(protocol.rounds):
@@ -70,17 +71,13 @@ class _Work:
         store: Store,
         protocol: Protocol,
         file_of: Callable[[Item], Path | None],
+        looks_ms: Sequence[float],
     ) -> None:
         self.collection, self.numbers, self.anchor = collection, numbers, anchor
         self.device, self.store, self.protocol, self.file_of = device, store, protocol, file_of
         self.failed: set[Item] = set()
         self.patience_s = protocol.patience_s
-        self.looks = [
-            ms
-            for one in store.stretches(collection)
-            for ms in (one.first_ms, one.last_ms)
-            if one.anchor == anchor.id and ms is not None
-        ]
+        self.looks = [*looks_ms, *looks_at(anchor.id, store.stretches(collection))]
         while len(self.looks) < FIRST_LOOKS:
             self._look()
 

@@ -16,6 +16,7 @@ from latency_lut.items import Item, network
 from latency_lut.measuring import measure
 from latency_lut.table.latencies import Latencies, Latency
 from latency_lut.table.store import Collection, Store
+from latency_lut.table.stretches import slow_share
 from supernet import NetSpec, SpecError
 from supernet.values import UserError, counted
 
@@ -30,12 +31,23 @@ def measured(problem: Problem, name: str, spec: NetSpec, predicted: float, out: 
     """By the protocol of the table of that name. SpecError where that is not a table of this computer."""
     table = problem.costs.tables[name]
     device = this_device(table.collection.device, name)
-    item, anchor = network(spec), network(problem.space.smallest())
+    item, anchor = network(spec), table.anchor or network(problem.space.smallest())
     (out / "measured").mkdir(exist_ok=True)
     files = {one: _exported(one, device, out / "measured") for one in (item, anchor)}
     with Store(out / "measured" / "measured.sqlite", create=True) as store:
-        collection = measure([item], anchor, device, store, table.collection.protocol, lambda one: files[one], TOOL)
+        collection = measure(
+            [item],
+            anchor,
+            device,
+            store,
+            table.collection.protocol,
+            lambda one: files[one],
+            TOOL,
+            looks_ms=table.looks_ms(anchor),
+        )
         found = Latencies(store, collection).of(item)
+        if slow_share(store.stretches(collection)):
+            logger.warning("this computer is slower now than when the table %s was measured; so is the network", name)
     if found is None:
         raise SpecError("measure", "the network can't be measured here")
     return _comparison(problem, name, predicted, collection, found)

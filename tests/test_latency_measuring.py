@@ -191,6 +191,20 @@ def test_a_device_that_stays_slow_is_said(store):
     assert {latency.bursts for latency in Latencies(store, collection).slopes.values()} == {9}
 
 
+def test_a_device_that_was_faster_elsewhere(store, tmp_path):
+    """One network alone, while the device is slow from first to last: the table knows how fast it can be."""
+    run(Scripted(), store, [ANCHOR, *ITEMS])
+    table = LatencyTable(store.path)
+    assert table.anchor == ANCHOR
+    slow = Scripted()
+    slow.speed = 0.5
+    with Store(tmp_path / "one.sqlite", create=True) as other:
+        assert slow_share(other.stretches(run(slow, other, ITEMS[:1]))) == 0, "it can't know"
+    with Store(tmp_path / "two.sqlite", create=True) as other:
+        collection = run(slow, other, ITEMS[:1], looks_ms=table.looks_ms(ANCHOR))
+        assert slow_share(other.stretches(collection)) == 1
+
+
 def test_a_device_that_is_slow_most_of_the_time(store):
     """One fast burst of an item is enough, whatever the anchor showed before and after."""
 

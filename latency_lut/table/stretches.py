@@ -23,6 +23,12 @@ class Stretch(NamedTuple):
     items: set[int]
 
 
+def looks_at(anchor: str, stretches: Iterable[Stretch]) -> list[float]:
+    """Milliseconds that the item of this id took, before and after each."""
+    ours = [one for one in stretches if one.anchor == anchor]
+    return [ms for one in ours for ms in (one.first_ms, one.last_ms) if ms is not None]
+
+
 def slow_share(stretches: Iterable[Stretch]) -> float:
     """Of all items and rounds, how many were measured on a slow device only."""
     settled = [one for one in stretches if one.state in ("accepted", "drifted")]
