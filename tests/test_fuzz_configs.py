@@ -17,11 +17,14 @@ from supernet import SpecError, load_space, load_spec
 CONFIGS = Path(__file__).parents[1] / "configs"
 RETRAINING = "spec: tiny\n" + (CONFIGS / "retrain/digits.yaml").read_text()
 SEARCH = (CONFIGS / "search/digits.yaml").read_text()
-PIPELINE = (CONFIGS / "pipelines/digits.yaml").read_text() + """\
+PIPELINE = (
+    (CONFIGS / "pipelines/digits.yaml").read_text()
+    + """\
 networks: {front: 2, beside: [iformer_t]}
 packages: {formats: [onnx], compress: int8, tolerance: 0.1}
 launch: [torchrun, --nproc-per-node, "2"]
 """
+)
 RUN = """\
 space: tiny
 data: {source: digits, held_out: 200}

@@ -52,7 +52,12 @@ def test_a_python_that_is_too_old(tmp_path):
     old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.10.12 || exit 1\n')
     old.chmod(0o755)
     done = subprocess.run(
-        ["make", "--no-print-directory", f"PYTHON={old}", "setup"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        ["make", "--no-print-directory", f"PYTHON={old}", "setup"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 2
     expected = f"Python 3.11 or newer is needed; {old} is Python 3.10.12. Try: make PYTHON=python3.12 setup"
