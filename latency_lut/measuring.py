@@ -17,7 +17,8 @@ from supernet.values import SpecError, first_line
 from .devices.base import Device
 from .items import Item
 from .protocol import Burst, Protocol, burst, sustained
-from .table.store import SUSTAINED, Collection, Store
+from .table.collection import Collection
+from .table.store import SUSTAINED, Store
 from .table.stretches import Stretch, looks_at
 
 STRETCH = 10

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from deploy.compressing import COMPRESSIONS
 from supernet.options import Options
 from supernet.values import Choice, Limit, SpecError, show
 from training.config import Count, DataConfig, Positive
@@ -60,7 +61,7 @@ class PackagesConfig(Options, frozen=True):
     """Each file is compared with the network it is made from."""
     image: bool = True
     """Whether the Core ML package takes an image and gives a class."""
-    compress: Annotated[str, Choice(("", "int8", "palette8", "palette6", "palette4"))] = ""
+    compress: Annotated[str, Choice(("", *COMPRESSIONS))] = ""
     """Also a Core ML package with weights of fewer bits; empty: none."""
     tolerance: Annotated[float, Limit(1e-6, 1)] = 0.25
     """How far the compressed one may be off, as a share of the largest score."""

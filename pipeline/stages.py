@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -62,13 +61,13 @@ def _supernet(pipeline: Pipeline, out: Path) -> Stage:
         folder,
         (_training(pipeline, "train_supernet.py", config, "--out", folder),),
         {name: value for name, value in flat(pipeline.supernet) if name != "space"},
-        {"space": find_file(pipeline.shared.space, SPACES, "space")} | _data_file(pipeline),
+        {"space": find_file(pipeline.shared.space, SPACES, "space")} | _init(pipeline),
         (folder / "space.yaml", folder / "checkpoints"),
         written={config: format_config(pipeline.supernet)},
     )
 
 
-def _data_file(pipeline: Pipeline) -> dict[str, Path]:
+def _init(pipeline: Pipeline) -> dict[str, Path]:
     """Weights that a supernet begins with. Images are known by their path only: there may be millions."""
     return {"init": Path(pipeline.supernet.init).expanduser()} if pipeline.supernet.init else {}
 
@@ -209,7 +208,3 @@ def _packages(pipeline: Pipeline, out: Path) -> Stage:
         {"networks/best": run / "model.safetensors", "search/front.csv": out / "search" / "front.csv"},
         (*made, folder / "card"),
     )
-
-
-def settings(pipeline: Pipeline) -> Mapping[str, Any]:
-    return pipeline.plain()

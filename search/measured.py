@@ -14,8 +14,9 @@ from latency_lut.devices.torch_host import TorchHost
 from latency_lut.exporting import FORMS
 from latency_lut.items import Item, network
 from latency_lut.measuring import measure
+from latency_lut.table.collection import Collection
 from latency_lut.table.latencies import Latencies, Latency
-from latency_lut.table.store import Collection, Store
+from latency_lut.table.store import Store
 from latency_lut.table.stretches import slow_share
 from supernet import NetSpec, SpecError
 from supernet.values import UserError, counted

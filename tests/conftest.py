@@ -1,3 +1,4 @@
+import gc
 import signal
 from collections import Counter
 
@@ -16,6 +17,16 @@ def pytest_collection_modifyitems(items):
     """Files with slow tests come first: processes take file by file, and none shall wait for another in the end."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
+
+
+@pytest.fixture(scope="module")
+def process_as_before():
+    """Commands that are run in this process set it up for themselves."""
+    threads, benchmark = torch.get_num_threads(), torch.backends.cudnn.benchmark
+    yield
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = benchmark
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

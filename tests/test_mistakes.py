@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import functools
-import gc
 import platform
 import shutil
 import socket
@@ -47,12 +46,8 @@ MINE = "def accuracies(specs):\n    return [50.0 for _ in specs]\n"
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _process_as_before():
-    threads, benchmark = torch.get_num_threads(), torch.backends.cudnn.benchmark
+def _mine_is_forgotten(process_as_before):
     yield
-    torch.set_num_threads(threads)
-    torch.backends.cudnn.benchmark = benchmark
-    gc.unfreeze()
     sys.modules.pop("mine", None)
 
 

@@ -1,6 +1,5 @@
 """train_supernet.py as a user types it: what is wrong is said in one line, what is right can be used afterwards."""
 
-import gc
 import importlib.util
 import json
 import re
@@ -36,16 +35,8 @@ SHORT = {
     "precision.device": "cpu",
     "log.tensorboard": "false",
 }
+pytestmark = pytest.mark.usefixtures("process_as_before")
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="here it would run")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _process_as_before():
-    threads, benchmark = torch.get_num_threads(), torch.backends.cudnn.benchmark
-    yield
-    torch.set_num_threads(threads)
-    torch.backends.cudnn.benchmark = benchmark
-    gc.unfreeze()
 
 
 def typed(arguments):
@@ -228,7 +219,7 @@ def test_out_is_a_folder_of_something_else(name, refused, tmp_path):
 def test_two_runs_in_one_folder(refused, copy):
     with claimed(copy, "space.yaml"):
         before = files(copy)
-        assert refused(training(copy, schedule__epochs=3)) == f"--out: another process trains in {copy}"
+        assert refused(training(copy, schedule__epochs=3)) == f"--out: another process works in {copy}"
         assert files(copy) == before
     assert typed(training(copy, schedule__epochs=3)) == 0
 

@@ -35,6 +35,6 @@ def claimed(folder: Path, ours: str) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                raise SpecError("--out", f"another process trains in {shown}") from None
+                raise SpecError("--out", f"another process works in {shown}") from None
             logger.warning("%s: a second process would not be noticed, as files can't be locked here", shown)
         yield

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from ..table.store import Collection, Store
+from ..table.collection import Collection
+from ..table.store import Store
 
 NAMES = {"neural_engine": "Neural Engine", "gpu": "GPU", "cpu": "CPU"}
 KEY = "placed_on"

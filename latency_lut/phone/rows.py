@@ -10,8 +10,9 @@ from ..command import TOOL
 from ..devices.base import Facts
 from ..plan import Plan
 from ..protocol import Burst, Protocol, summary
+from ..table.collection import Collection
 from ..table.placing import place_stretch
-from ..table.store import SUSTAINED, Collection, Store
+from ..table.store import SUSTAINED, Store
 from .placement import KEY, placed_on
 from .results import BurstEvent, DeviceEvent, ItemResults, Measured, PhoneResults
 

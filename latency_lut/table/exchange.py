@@ -18,9 +18,10 @@ from supernet.whole_files import whole_file
 from ..items import Item
 from ..protocol import Burst, Protocol
 from ..units import read_key
+from .collection import Collection, read_facts, read_protocol
 from .latencies import Latencies
 from .placing import place_stretch
-from .store import Collection, Store, TableError, read_facts, read_protocol
+from .store import Store, TableError
 from .stretches import STATES
 
 _COLUMNS = {

@@ -16,7 +16,8 @@ import numpy as np
 
 from ..items import Item
 from ..units import Unit
-from .store import SUSTAINED, Collection, Store
+from .collection import Collection
+from .store import SUSTAINED, Store
 
 Z95 = 1.96
 _LONGEST_MS = 1e9

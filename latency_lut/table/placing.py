@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from .store import Collection as Measured
+from .collection import Collection as Measured
 from .store import Store
 
 

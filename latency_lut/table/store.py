@@ -7,7 +7,6 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +19,7 @@ from supernet.values import SpecError, UserError, first_line, printable, show
 from ..devices.base import Facts
 from ..items import Item
 from ..protocol import Burst, Protocol
+from .collection import Collection, answers, read_facts, read_protocol
 from .schema import VERSION, bring_up_to_date
 from .stretches import STATES, Stretch
 
@@ -33,27 +33,6 @@ _ERRORS = (sqlite3.Error, UnicodeError)
 
 class TableError(UserError, ValueError):
     """The file is no table, or does not hold what is asked for."""
-
-
-@dataclass(frozen=True)
-class Collection:
-    """What was measured on one device by one protocol."""
-
-    id: int
-    device: Facts
-    protocol: Protocol
-
-    def __str__(self) -> str:
-        words = [str(value) for name, value in self.device.items() if name != "threads"]
-        threads = self.device.get("threads")
-        return ", ".join(words + ([f"{threads} thread{'s' if threads != 1 else ''}"] if threads else []))
-
-    @property
-    def with_protocol(self) -> str:
-        """Also what the protocol changes of the usual one."""
-        usual, ours = msgspec.to_builtins(Protocol()), msgspec.to_builtins(self.protocol)
-        changed = [f"{name}={value:g}" for name, value in ours.items() if value != usual[name]]
-        return ", ".join([str(self), *changed])
 
 
 class Store:
@@ -167,7 +146,7 @@ class Store:
         known = self.collections()
         if not known:
             raise TableError(f"{printable(str(self.path))}: nothing was measured yet")
-        found = [one for one in known if _answers(one, wanted)] if wanted else known
+        found = [one for one in known if answers(one, wanted)] if wanted else known
         if len(found) == 1:
             return found[0]
         names = {str(one) for one in known}
@@ -329,23 +308,3 @@ def now() -> str:
 
 def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
-
-
-def read_facts(text: str) -> Facts:
-    """Of a device. ValueError where it is something else."""
-    facts = json.loads(text)
-    if not isinstance(facts, dict) or not all(isinstance(value, str | int | float) for value in facts.values()):
-        raise ValueError(f"{show(text)} is no device")
-    return facts
-
-
-def read_protocol(text: str) -> Protocol:
-    """TypeError or ValueError where it is none."""
-    return Protocol(**json.loads(text))
-
-
-def _answers(collection: Collection, wanted: str) -> bool:
-    if wanted.isdecimal():
-        return int(wanted) == collection.id
-    words = collection.with_protocol.lower()
-    return all(word in words for word in wanted.lower().split())
