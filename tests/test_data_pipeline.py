@@ -211,6 +211,12 @@ def test_workers_leave_signals_to_the_main_process(numbered):
     assert len(list(batches)) == 38
 
 
+@pytest.mark.filterwarnings("error:This DataLoader")
+def test_more_workers_than_cores(numbered):
+    data = opened(numbered, batch_size=8, workers=os.cpu_count() + 1)
+    assert next(data.train_batches(0, 0, lambda step: SIZE))[0].shape == (8, 3, *SIZE)
+
+
 def test_workers_end_with_the_iteration(numbered):
     batches = opened(numbered, workers=2, batch_size=1).train_batches(0, 0, size_of)
     next(batches)

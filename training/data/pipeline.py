@@ -13,6 +13,7 @@ import multiprocessing
 import re
 import signal
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -197,18 +198,20 @@ class _Requested(Dataset[Batch]):
 
 
 def _from_workers(subset: Subset, requests: Iterator[Request], workers: int, pin: bool) -> Iterator[Batch]:
-    loader: DataLoader[Batch] = DataLoader(
-        _Requested(subset),
-        sampler=requests,
-        batch_size=None,
-        num_workers=workers,
-        collate_fn=_as_it_is,
-        pin_memory=pin,
-        worker_init_fn=_leave_signals,
-        multiprocessing_context=multiprocessing.get_context("fork") if sys.platform == "linux" else None,
-        generator=torch.Generator(),  # else it draws a number from the global one
-    )
-    running = _Pass(loader)
+    with warnings.catch_warnings():  # more workers than cores are a choice: they wait for discs
+        warnings.filterwarnings("ignore", "This DataLoader will create")
+        loader: DataLoader[Batch] = DataLoader(
+            _Requested(subset),
+            sampler=requests,
+            batch_size=None,
+            num_workers=workers,
+            collate_fn=_as_it_is,
+            pin_memory=pin,
+            worker_init_fn=_leave_signals,
+            multiprocessing_context=multiprocessing.get_context("fork") if sys.platform == "linux" else None,
+            generator=torch.Generator(),  # else it draws a number from the global one
+        )
+        running = _Pass(loader)
     try:
         yield from running
     except (RuntimeError, EOFError, ConnectionError) as error:
