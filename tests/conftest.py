@@ -1,9 +1,13 @@
 import gc
 import signal
+import sys
+import tempfile
 from collections import Counter
 
 import pytest
 import torch
+
+from tests import forks
 
 
 def pytest_configure(config):
@@ -11,6 +15,10 @@ def pytest_configure(config):
     # A shell that starts the tests in the background has Ctrl-C ignored, by them and all that they start.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not hasattr(config, "workerinput") and sys.platform == "linux":  # those of xdist have the server of their parent
+        folder = tempfile.TemporaryDirectory(prefix="forks")
+        forks.open_server(folder.name)
+        config.add_cleanup(folder.cleanup)
 
 
 def pytest_collection_modifyitems(items):

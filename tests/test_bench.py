@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.forks import PYTHON
+
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
@@ -35,7 +37,7 @@ QUICK = ("--quick", "--spaces", "tiny")
 
 
 def run(*arguments: str) -> str:
-    command = [sys.executable, str(ROOT / "bench" / "supernet.py"), *QUICK, *arguments]
+    command = [*PYTHON, str(ROOT / "bench" / "supernet.py"), *QUICK, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -13,6 +13,7 @@ from test_reading import TINY
 
 from supernet import load_spec, published_names
 from supernet.__main__ import main
+from tests.forks import PYTHON
 
 ROOT = Path(__file__).parent.parent
 
@@ -94,7 +95,7 @@ def test_help(capsys):
 
 
 def run(*arguments, cwd=ROOT):
-    command = [sys.executable, "-m", "supernet", *arguments]
+    command = [*PYTHON, "-m", "supernet", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
 
 

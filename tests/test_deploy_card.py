@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,10 @@ import torch
 import yaml
 from test_deploy_origin import SPEC, answering, enter, write_run
 
+import supernet.timm_model  # noqa: F401  timm knows it
 from deploy.__main__ import main
 from supernet import format_spec, load_spec, parse_spec, save_spec
+from tests.forks import PYTHON
 
 ROOT = Path(__file__).parent.parent
 FRONT = """\
@@ -99,7 +100,7 @@ def test_its_example_runs(channels, here):
     assert call("card run --out card") == 0
     program = re.search(r"```python\n(.*?)```", (here / "card" / "README.md").read_text(), re.DOTALL)[1]
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program],
+        [*PYTHON, "-c", program],
         cwd=here / "card",
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,

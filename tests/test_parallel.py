@@ -2,11 +2,12 @@
 
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+
+from tests.forks import PYTHON
 
 ROOT = Path(__file__).parent.parent
 
@@ -16,7 +17,7 @@ def test_two_processes_are_one(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    command = [sys.executable, "-m", "tests.parallel_worker", str(tmp_path), port]
+    command = [*PYTHON, "-m", "tests.parallel_worker", str(tmp_path), port]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     first, second, one = (torch.load(tmp_path / name) for name in ("two.0", "two.1", "one.0"))

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import torch
 import torch.distributed as dist
 
 from supernet import SpecError
+from tests.forks import PYTHON, executable
 from training.config import PrecisionConfig
 from training.processes import Processes, ProcessesError, device_for, first_node, processes
 
@@ -64,7 +64,7 @@ def _free_port():
 def _start(code, *args, **variables):
     clean = {name: value for name, value in os.environ.items() if name not in LAUNCHERS and "SLURM" not in name}
     env = clean | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | {k: str(v) for k, v in variables.items()}
-    command = [sys.executable, "-c", code, *map(str, args)]
+    command = [*PYTHON, "-c", code, *map(str, args)]
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -102,8 +102,8 @@ def test_torchrun(tmp_path):
     script = tmp_path / "talk.py"
     script.write_text(TALK)
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script), str(tmp_path)]
-    env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, *command], env=env, capture_output=True, text=True, timeout=120)
+    env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHON_EXEC": executable(tmp_path)}
+    done = subprocess.run([*PYTHON, *command], env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     _check_talk(tmp_path)
 

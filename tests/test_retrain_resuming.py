@@ -3,13 +3,13 @@
 import os
 import random
 import subprocess
-import sys
 
 import pytest
 import torch
 import yaml
 
 from supernet import load_space, save_spec
+from tests.forks import PYTHON, executable
 from tests.test_resuming import ROOT, compare, run, same
 from training.checkpoint import load_latest
 from training.network_folder import load_network
@@ -103,11 +103,16 @@ def test_torchrun(tmp_path):
     for seed in range(2):
         save_spec(load_space("tiny").sample(random.Random(seed)), front / f"{seed}.yaml")
     few = ["data.batch_size=16", "data.held_out=1300", "schedule.epochs=1", "schedule.warmup_epochs=0"]
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "retrain.py"]
+    command = [*PYTHON, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "retrain.py"]
     command += ["--front", str(front), "--recipe", "digits", "--out", str(tmp_path / "trained")]
     command += [part for one in (*few, "evaluate.images=40", "precision.device=cpu") for part in ("--set", one)]
     done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=200
+        command,
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHON_EXEC": executable(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=200,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("2 processes on cpu") == 2

@@ -21,6 +21,7 @@ from latency_lut.__main__ import main as latency_lut
 from search.driver import Search
 from search.progress import _Lines
 from supernet import build, count, load_space, load_spec
+from tests.forks import PYTHON
 from tests.made_up_accuracy import one
 
 ROOT = Path(__file__).parents[1]
@@ -129,7 +130,7 @@ def evaluations(folder):
 
 def started(config, out, pause_s=0.01, *more):
     environment = os.environ | {"MADE_UP_PAUSE_S": str(pause_s), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(ROOT / "search.py"), str(config), "--out", str(out), *more]
+    command = [*PYTHON, str(ROOT / "search.py"), str(config), "--out", str(out), *more]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

@@ -3,12 +3,12 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 
+from tests.forks import PYTHON
 from training.stopping import stop_on_signals
 
 ROOT = Path(__file__).parents[1]
@@ -113,7 +113,7 @@ with stop_on_signals() as stop:
     print("saved after", stop.requested)
 """
     env = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*PYTHON, "-c", code], env=env, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "working\n"
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from supernet import load_spec, save_spec
+from tests.forks import PYTHON
 from training.claim import claimed
 from training.supernet_folder import load_supernet, read_setting, read_supernet
 
@@ -434,7 +435,7 @@ def test_damaged_best(copy, caplog):
 @pytest.mark.slow
 def test_reader_that_goes_away(run):
     """As with `| head -1`: no traceback."""
-    command = [sys.executable, "train_supernet.py", "--evaluate", str(run), "--random", "2"]
+    command = [*PYTHON, "train_supernet.py", "--evaluate", str(run), "--random", "2"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         process.stdout.close()
         said = process.stderr.read()
