@@ -10,7 +10,6 @@ import pytest
 
 from supernet import SpecError
 from training.launching import PROJECT, launch
-from training.on_ray import run_on_ray
 from training.on_slurm import run_on_slurm, submit
 from training.processes import ProcessesError
 from training.reading import parse_config
@@ -189,29 +188,25 @@ def test_more_than_the_cluster_has(tmp_path):
 
 
 @pytest.mark.slow
-def test_ray_starts_again_after_a_lost_worker(tmp_path, ray_cluster):
-    config = _config("seed=5", "processes.launcher=ray", "processes.restarts=2", *TWO)
-    launch(config, tmp_path, _talking_body(dies_once=True))
-    assert (tmp_path / "killed").exists()
-    _check_talk(tmp_path)
-
-
-@pytest.mark.slow
-def test_an_error_in_a_worker_is_raised_here(tmp_path, ray_cluster):
-    """As it was, and at once: what a user wrote wrong stays wrong when it is tried again."""
+def test_ray_starts_again_after_a_lost_worker_but_not_after_an_error(tmp_path, ray_cluster):
+    """An error is raised here, as it was: what a user wrote wrong stays wrong when it is tried again."""
+    talk = _talking_body(dies_once=True)
 
     def body(config, out):
-        from supernet import SpecError
-        from training.processes import processes
+        import os
 
-        with processes(config.precision) as us, (out / f"calls{us.rank}").open("a") as calls:
-            calls.write("x")
-            calls.flush()
-            raise SpecError("space", "'tiny' is unknown")
+        from supernet import SpecError
+
+        with (out / f"starts{os.environ['RANK']}").open("a") as starts:
+            starts.write("x")
+        talk(config, out)
+        raise SpecError("space", "'tiny' is unknown")
 
     with pytest.raises(SpecError, match=r"^space: 'tiny' is unknown$"):
-        run_on_ray(_config(*TWO), tmp_path, body)
-    assert {path.read_text() for path in tmp_path.glob("calls*")} == {"x"}
+        launch(_config("seed=5", "processes.launcher=ray", "processes.restarts=3", *TWO), tmp_path, body)
+    assert (tmp_path / "killed").exists()
+    _check_talk(tmp_path)
+    assert [(tmp_path / f"starts{rank}").read_text() for rank in range(2)] == ["xx"] * 2
 
 
 def test_what_is_heavy_is_imported_where_it_is_used():

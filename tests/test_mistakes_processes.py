@@ -9,14 +9,15 @@ import time
 
 import pytest
 
+from tests.forks import PYTHON
 from tests.mistakes import MANUAL, ROOT, said
 
 DYING = "import os\n\ndef accuracies(specs):\n    os._exit(1)\n"
 
 
-def started(*words, cwd, **options):
+def started(*words, cwd, python=(sys.executable,), **options):
     return subprocess.Popen(
-        [sys.executable, *words], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        [*python, *words], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
     )
 
 
@@ -80,7 +81,7 @@ def test_workers_that_are_killed_again_and_again(tmp_path, monkeypatch):
     options = ("supernet=", "space=tiny", "accuracy.function=dying:accuracies", "workers.where=ray", "evaluations=2")
     words = [word for option in options for word in ("--set", option)]
     config = ROOT / "configs" / "search" / "digits.yaml"
-    process = started(str(ROOT / "search.py"), str(config), "--out", "found", *words, cwd=tmp_path)
+    process = started(str(ROOT / "search.py"), str(config), "--out", "found", *words, cwd=tmp_path, python=PYTHON)
     _, error = process.communicate(timeout=300)
     assert process.returncode == 2
     assert "Traceback" not in error
