@@ -33,8 +33,10 @@ def serve(address):
             return
         connection, _ = listener.accept()
         if not ready:
+            gc.disable()
             _import()
-            gc.freeze()  # what is collected would be copied by each
+            gc.freeze()  # what the collector looks at would be copied for each
+            gc.enable()
             ready = True
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who watch
         if not os.fork():
