@@ -1,7 +1,6 @@
 """Every command of the manual is run as it is printed, page after page in one folder, or the page says why not.
 Settings that make it quick are added behind it."""
 
-import gc
 import re
 import shutil
 from pathlib import Path
@@ -93,13 +92,9 @@ def smaller(text):
 
 
 @pytest.fixture(scope="module")
-def walk(tmp_path_factory):
-    threads, benchmark = torch.get_num_threads(), torch.backends.cudnn.benchmark
+def walk(tmp_path_factory, process_as_before):
     torch.set_num_threads(1)
-    yield Walk(tmp_path_factory.mktemp("walk"))
-    torch.set_num_threads(threads)
-    torch.backends.cudnn.benchmark = benchmark
-    gc.unfreeze()
+    return Walk(tmp_path_factory.mktemp("walk"))
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 the same folder: nothing is done twice, and a change invalidates what depends on it."""
 
 import contextlib
-import gc
 import io
 import json
 
@@ -58,7 +57,6 @@ def _mostly_in_this_process(monkeypatch):
     monkeypatch.setattr("pipeline.doing.run", run)
     yield
     torch.set_num_threads(threads)
-    gc.unfreeze()
 
 
 def states(printed):

@@ -2,11 +2,9 @@
 
 import base64
 import hashlib
-import html
 import json
 import re
 import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import pytest
@@ -24,6 +22,7 @@ from pipeline.report.page import report_html
 from pipeline.report.published import nearest
 from search.results.markup import data_in
 from supernet import count, load_spec
+from tests.browser import shown
 from training.config import AugmentConfig, DataConfig
 from training.data import open_data
 from training.judging import open_model
@@ -353,28 +352,13 @@ addEventListener("load", () => {
 
 @pytest.fixture(scope="module")
 def seen(whole, tmp_path_factory):
-    """Several pages in one start of the browser, and what its console said."""
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if browser is None:
-        pytest.skip("chromium is not installed")
     away = tmp_path_factory.mktemp("browser")
     hostile = make_folder(away / "hostile", classes=("0", HOSTILE, "x" * 300), space=HOSTILE)
     alone = shutil.copytree(whole / "networks", away / "alone" / "networks").parent
     pages = {"desk": (whole, 1440), "phone": (whole, 390), "hostile": (hostile, 390), "alone": (alone, 800)}
     (away / "empty").mkdir()
     pages["empty"] = (away / "empty", 390)
-    frames = "".join(
-        f'<iframe id="{name}" width="{width}" height="900" srcdoc="{html.escape(report_html(folder))}"></iframe>'
-        for name, (folder, width) in pages.items()
-    )
-    page = away / "pages.html"
-    page.write_text(f'<!doctype html><body><pre id="results"></pre>{frames}<script>{PROBE}</script></body>')
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]
-    command = [browser, *options, f"--user-data-dir={away / 'profile'}", page.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    text = re.search(r'<pre id="results">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert text, f"the browser gave no page: {done.stderr[-2000:]}"
-    return json.loads(html.unescape(text[1])) | {"console": [x for x in done.stderr.splitlines() if "CONSOLE" in x]}
+    return shown({name: (report_html(folder), width) for name, (folder, width) in pages.items()}, PROBE, away)
 
 
 def test_every_page_is_drawn_without_requests_or_errors(seen):

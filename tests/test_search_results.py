@@ -2,7 +2,6 @@
 
 import csv
 import functools
-import html
 import json
 import random
 import re
@@ -25,6 +24,7 @@ from search.results.networks import Drawings
 from search.results.picture import draw_front
 from search.results.report import PAGE, report_html, script_text
 from supernet import count, load_space, load_spec
+from tests.browser import shown
 
 HOSTILE = "a</script><script>document.title='taken'</script> \"b\" 'c' & <!-- $d_{$ <b>"
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -420,10 +420,7 @@ addEventListener("load", () => {
 
 @pytest.fixture(scope="module")
 def seen(found, tmp_path_factory):
-    """Several pages in one start of the browser: what is in each, and what happened when one was used."""
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if browser is None:
-        pytest.skip("chromium is not installed")
+    """What is in each page, and what happened when one was used."""
     nothing = {"best": None, "comparisons": (), "history": ()}
     outside = tuple(replace(row, on_front=False, feasible=False) for row in found.rows)
     fronts = tuple(replace(row, spec=row.spec if row.on_front else None) for row in found.rows)
@@ -435,18 +432,8 @@ def seen(found, tmp_path_factory):
         "infeasible": replace(found, rows=outside, published=(), **nothing),
         "empty": replace(found, rows=(), published=(), **nothing),
     }
-    frames = "".join(
-        f'<iframe id="{name}" width="{390 if name == "narrow" else 1100}" height="900" '
-        f'srcdoc="{html.escape(report_html(one))}"></iframe>'
-        for name, one in pages.items()
-    )
-    page = tmp_path_factory.mktemp("browser") / "pages.html"
-    page.write_text(f'<!doctype html><body><pre id="results"></pre>{frames}<script>{PROBE}</script></body>')
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={page.parent / 'profile'}"]
-    done = subprocess.run([*command, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120)
-    text = re.search(r'<pre id="results">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert text, f"the browser gave no page: {done.stderr[-2000:]}"
-    return json.loads(html.unescape(text[1]))
+    texts = {name: (report_html(one), 390 if name == "narrow" else 1100) for name, one in pages.items()}
+    return shown(texts, PROBE, tmp_path_factory.mktemp("browser"))
 
 
 def test_every_page_is_drawn_alone(seen):
@@ -454,6 +441,7 @@ def test_every_page_is_drawn_alone(seen):
         page = seen[name]
         assert page["drawn"] == "yes", name
         assert (page["requests"], page["foreign"], page["wide"], page["touching"]) == (0, False, False, False), name
+    assert seen["console"] == []
 
 
 def test_what_the_browser_shows(found, seen):
