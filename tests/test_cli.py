@@ -99,6 +99,7 @@ def run(*arguments, cwd=ROOT):
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
 
 
+@pytest.mark.slow
 def test_process():
     """A real process: an error, no output, a full disk, and a reader that stops reading."""
     failed = run("show", "iformer_n")

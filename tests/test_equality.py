@@ -53,6 +53,7 @@ def timm_maps(theirs, x):
     return theirs.forward_intermediates(x, intermediates_only=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", IN_TIMM)
 @torch.no_grad()
 def test_scores_and_maps(name, tmp_path):

@@ -43,6 +43,7 @@ def assert_same(one, other, tolerance=1e-4):
     assert (one.float() - other.float()).abs().max() <= tolerance * max(1e-3, float(other.float().abs().max()))
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_traced_scripted_exported(net):
     x = some_images(net)
@@ -54,6 +55,7 @@ def test_traced_scripted_exported(net):
         assert_same(torch.jit.script(net)(x), expected)
 
 
+@pytest.mark.slow
 def test_compiled_without_graph_breaks(net):
     """Forward and backward; without code generation, which takes a minute and is PyTorch's business."""
     torch.compiler.reset()  # five networks share one forward, which may only be compiled so often

@@ -41,6 +41,7 @@ def parquet(folder):
         write_parquet(folder / f"{split}.parquet", [0, 1, 1], names=["a", "b"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "write"),
     [("tar", tar_of_classes), ("webdataset", shards), ("parquet", parquet)],
@@ -57,6 +58,7 @@ def test_damaged_data_sets(tmp_path, source, write):
     survives(lambda folder: read_all(folder, source), make, UserError).check()
 
 
+@pytest.mark.slow
 def test_damaged_images(tmp_path):
     """Formats that people have; those of nobody are Pillow's."""
     wholes = []

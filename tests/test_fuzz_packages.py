@@ -77,6 +77,7 @@ def damage_message(message, draw):
         setattr(chosen, field.name, draw.choice((0.0, -1.0, 1e30, float("nan"), float("inf"))))
 
 
+@pytest.mark.slow
 def test_damaged_packages_of_core_ml(tmp_path, package):
     path = tmp_path / "damaged.mlpackage"
     shutil.copytree(package, path)
@@ -126,10 +127,12 @@ def fuzz_file(tmp_path, small, export, open_file, suffix, in_archive, mutations=
     return survives(read, make, DeployError, mutations)
 
 
+@pytest.mark.slow
 def test_damaged_onnx(tmp_path, small):
     fuzz_file(tmp_path, small, export_onnx, open_onnx, ".onnx", in_archive=False).check()
 
 
+@pytest.mark.slow
 def test_damaged_torchscript(tmp_path, small):
     fuzz_file(tmp_path, small, export_torchscript, open_torchscript, ".pt", in_archive=True).check()
 

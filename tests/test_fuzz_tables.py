@@ -93,6 +93,7 @@ def write_cell(path, draw):
     connection.close()
 
 
+@pytest.mark.slow
 def test_damaged_tables(tmp_path, table):
     path, whole = tmp_path / "damaged.sqlite", table.read_bytes()
 
@@ -141,6 +142,7 @@ def test_damaged_copies_of_tables(tmp_path, table, suffix):
     survives(read, make, UserError).check()
 
 
+@pytest.mark.slow
 def test_damaged_plans(tmp_path):
     save_plan(PLAN, tmp_path)
     content = (tmp_path / "plan.json").read_bytes()
@@ -232,6 +234,7 @@ def test_damaged_jobs(tmp_path):
     survives(read_job, make, SpecError).check(least=5)
 
 
+@pytest.mark.slow
 def test_damaged_archives_of_jobs(tmp_path):
     """Nothing lands beside the folder, whatever the names in the archive say."""
     job = make_job(tmp_path, names=("a1",))
@@ -284,6 +287,7 @@ def hostile(member, draw):
     return member
 
 
+@pytest.mark.slow
 def test_damaged_archives_of_results(tmp_path):
     folder = make_job(tmp_path)
     lines = LINES.replace(JOB["job"].encode(), read_job(folder).job.encode())

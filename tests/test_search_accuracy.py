@@ -103,6 +103,7 @@ def test_the_better_half():
     assert better_half(np.arange(4), losses, np.array([0, 1.0, 2, 0]), group=4).tolist() == [0, 3]
 
 
+@pytest.mark.slow
 def test_halving(run, tmp_path, monkeypatch):
     """The front has networks that were judged on all images only, also when the search was interrupted anywhere."""
     config = tmp_path / "search.yaml"

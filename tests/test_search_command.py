@@ -165,6 +165,7 @@ class Killed(BaseException):
     """As if the process had gone."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["evolution", "random", "slimming"])
 def test_killed_at_any_moment(method, config, tmp_path, monkeypatch):
     """At ten random evaluations; then as if nothing had been."""

@@ -34,6 +34,7 @@ def test_every_kind_of_space_is_tested():
     assert {"efficientformer", "efficientformerv2", "hybrid", "iformer", "inception", "lowformer"} <= set(space_names())
 
 
+@pytest.mark.slow
 def test_subnets_equal_extracted_networks(net):
     rng, number = random.Random(0), 18 if net.gradients.numel() < 2e6 else 6  # a large one takes half a second
     members = [net.space.sample(rng) for _ in range(number)] + [net.space.largest(), net.space.smallest()]
@@ -74,6 +75,7 @@ def test_evaluation_after_calibration_is_extracted_too(net):
     assert torch.equal(subnet.eval()(images), plain(images))
 
 
+@pytest.mark.slow
 def test_sorting_changes_no_output_of_the_largest(net):
     space = net.space
     other = Supernet(space).double()
