@@ -19,7 +19,7 @@ help:
 	@echo "make bench-estimate  how far the estimate for iPhones is from published figures (a minute)"
 	@echo "make bench-search    drawing in a latency window, candidates a second, the predictor of accuracies (6 minutes)"
 	@echo "make bench-methods   evaluations that each method of search needs, 20 seeds (30 minutes)"
-	@echo "make bench-proof     found networks beside published, uniform and random ones, CIFAR-10 in DATA (one to two hours)"
+	@echo "make bench-proof     found networks beside published, uniform and random ones, CIFAR-10 in DATA (two hours)"
 	@echo "make check-mac       whether the requirements can be installed on a Mac (a minute, installs nothing)"
 	@echo "make check-swift     build and test the phone's part, with a Swift of its own (fetches 550 MB once)"
 

@@ -14,6 +14,7 @@ from search.feasible import Feasible
 from search.problem import ACCURACY, SCORE, Constraint, Problem, parse_constraint
 from supernet import SpecError, load_space, load_spec
 from supernet.values import UserError, did_you_mean, printable, show
+from training.data.sources import data_directory
 
 from .config import DeviceConfig, PipelineConfig
 from .reading import Pipeline
@@ -25,6 +26,8 @@ ON_A_MAC = ("coreml", "iphone")
 def check(pipeline: Pipeline) -> None:
     """UserError, in one line."""
     shared = pipeline.shared
+    if shared.data.source != "digits":
+        data_directory(shared.data.path)
     limits = [_limit(text, f"budget[{index}]", pipeline) for index, text in enumerate(shared.budget)]
     for index, metric in enumerate(pipeline.search.objectives):
         _check_metric(metric, f"search.objectives[{index}]", pipeline)

@@ -16,7 +16,7 @@ from training.claim import claimed
 from training.environment import environment
 
 from .checking import check, check_measuring
-from .doing import ASKED_FOR, do, why
+from .doing import do, why
 from .reading import Pipeline, load_pipeline
 from .records import Records
 from .running import shown
@@ -57,7 +57,8 @@ def pipeline_command(args: argparse.Namespace) -> int:
 
             print(f"[{len(steps) + 1}/{len(steps) + 1}] {REPORT}: writes the page", flush=True)
             write_report(out)
-        print(ended(pipeline, out, time.monotonic() - began), flush=True)
+        due = [stage for stage in steps if stage not in wanted and why(stage, inputs(stage), Records(out)) is not None]
+        print(ended(pipeline, out, time.monotonic() - began, [stage.name for stage in due]), flush=True)
     return 0
 
 
@@ -80,11 +81,17 @@ def _begin(pipeline: Pipeline, out: Path) -> None:
 
 def _show_plan(steps: Sequence[Stage], wanted: Sequence[Stage], again: set[str], records: Records) -> int:
     """What would be done, as far as it is known before the first stage runs."""
+    changing: set[str] = set()
     for number, stage in enumerate(steps, start=1):
         if stage not in wanted:
             continue
-        due = ASKED_FOR if again & {stage.kind, stage.name} else why(stage, inputs(stage), records)
+        due = why(stage, inputs(stage), records, again=bool(again & {stage.kind, stage.name}))
         state = "there already" if due is None else f"to do{f': {due.reason}' if due.reason else ''}"
+        read = sorted(stage.makers & changing)
+        if due is None and read:
+            state += f"; to do again if what it reads of {' and '.join(read)} becomes another"
+        if due is not None or read:
+            changing.add(stage.kind)
         print(f"[{number}/{len(steps) + 1}] {stage.name}: {stage.title}: {state}")
         if due is not None:
             for command in stage.commands:

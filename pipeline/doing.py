@@ -13,7 +13,7 @@ from supernet.whole_files import write_whole
 from .records import Record, Records, changes
 from .running import run, shown
 from .saying import seconds_in_words
-from .stage import Stage, inputs
+from .stage import Stage, inputs, maker
 
 NAMED = 4
 """Changes that are said; of more, their number."""
@@ -28,10 +28,16 @@ class Due:
 
 
 ASKED_FOR = Due("asked for again", makes_place=True)
+GOES_ON = Due("goes on")
 
 
-def why(stage: Stage, wanted: dict[str, Any], records: Records) -> Due | None:
-    """None where the result is there and holds."""
+def why(stage: Stage, wanted: dict[str, Any], records: Records, *, again: bool = False) -> Due | None:
+    """None where the result is there and holds. What is asked for again and half done goes on."""
+    due = _why(stage, wanted, records)
+    return ASKED_FOR if again and due != GOES_ON else due
+
+
+def _why(stage: Stage, wanted: dict[str, Any], records: Records) -> Due | None:
     record = records.of(stage.name)
     if record is None:
         return Due("", makes_place=stage.folder.exists())
@@ -41,7 +47,7 @@ def why(stage: Stage, wanted: dict[str, Any], records: Records) -> Due | None:
         more = f"; and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
         return Due(words + more, makes_place=any(name not in stage.stays for name, _ in changed))
     if record.finished is None:
-        return Due("goes on")
+        return GOES_ON
     lost = [path for path in stage.makes if not path.exists()]
     return Due(f"{printable(str(lost[0]))} is missing") if lost else None
 
@@ -53,7 +59,7 @@ def do(stage: Stage, number: int, where: str, records: Records, *, again: bool =
     for path, text in stage.written.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text)
-    due = ASKED_FOR if again else why(stage, wanted, records)
+    due = why(stage, wanted, records, again=again)
     if due is not None and due.makes_place:
         records.put_aside(stage)
         if not again and records.bring_back(stage, wanted):
@@ -105,6 +111,5 @@ def _check_reads(stage: Stage) -> None:
 
 
 def _maker(name: str) -> str:
-    kind = "tables" if name.startswith("table of") else name.partition("/")[0]
-    made = kind in ("supernet", "search", "networks", "tables")
-    return f"which the stage {kind} makes: --only {kind}" if made else "which the config names"
+    kind = maker(name)
+    return f"which the stage {kind} makes: --only {kind}" if kind else "which the config names"

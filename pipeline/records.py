@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from supernet.values import UserError, printable, show
 from supernet.whole_files import write_whole
 
@@ -44,17 +46,15 @@ class Records:
 
     def of(self, name: str) -> Record | None:
         """None where the stage was never begun. A record that can't be read is as good as none."""
-        try:
-            return Record(**json.loads(self._file(name).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
+        return _read(self._file(name))
 
     def write(self, record: Record) -> None:
         self._file(record.name).parent.mkdir(parents=True, exist_ok=True)
-        write_whole(self._file(record.name), json.dumps(asdict(record), indent=1) + "\n")
+        write_whole(self._file(record.name), _text(record))
 
     def put_aside(self, stage: Stage) -> None:
-        """Its folder makes place; what lies there, finished or not, is among the earlier ones then."""
+        """Its folder makes place; what lies there is among the earlier ones then. A finished result goes before one of
+        the same inputs that was not finished."""
         record = self.of(stage.name)
         if stage.folder.exists():
             if record is None:
@@ -62,22 +62,26 @@ class Records:
                     f"{printable(str(stage.folder))} is not from this pipeline: move it away, or name another folder"
                 )
             aside = self._aside(stage.name, record.inputs)
-            shutil.rmtree(aside, ignore_errors=True)
-            aside.parent.mkdir(parents=True, exist_ok=True)
-            stage.folder.rename(aside)
-            write_whole(aside / RECORD, json.dumps(asdict(record), indent=1) + "\n")
+            earlier = _read(aside / RECORD)
+            if record.finished is None and earlier is not None and earlier.finished is not None:
+                shutil.rmtree(stage.folder)
+            else:
+                shutil.rmtree(aside, ignore_errors=True)
+                aside.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(stage.folder / RECORD, _text(record))  # first: a folder without a record is nobody's
+                stage.folder.rename(aside)
         self._file(stage.name).unlink(missing_ok=True)
 
     def bring_back(self, stage: Stage, wanted: Mapping[str, Any]) -> bool:
         """Whether an earlier result of the same inputs is in its place again."""
         aside = self._aside(stage.name, wanted)
-        if stage.folder.exists() or not (aside / RECORD).is_file():
+        record = _read(aside / RECORD)
+        if stage.folder.exists() or record is None:
             return False
-        text = (aside / RECORD).read_text(encoding="utf-8")
         stage.folder.parent.mkdir(parents=True, exist_ok=True)
-        (aside / RECORD).unlink()
+        self.write(record)
         aside.rename(stage.folder)
-        write_whole(self._file(stage.name), text)
+        (stage.folder / RECORD).unlink()
         return True
 
     def _file(self, name: str) -> Path:
@@ -86,6 +90,17 @@ class Records:
     def _aside(self, name: str, inputs: Mapping[str, Any]) -> Path:
         text = json.dumps(inputs, sort_keys=True)
         return self.out / "earlier" / f"{name.replace('/', '_')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _text(record: Record) -> str:
+    return json.dumps(asdict(record), indent=1) + "\n"
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Record)
+    except (OSError, ValueError, msgspec.MsgspecError):
+        return None
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

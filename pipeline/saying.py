@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,25 @@ from supernet.values import printable
 from .reading import Pipeline
 from .stages import BEST
 
-
-def ended(pipeline: Pipeline, out: Path, seconds: float) -> str:
-    return "\n".join(_lines(pipeline, out, seconds))
+YOURS = "python -m pipeline configs/pipelines/folder.yaml --out runs/mine --set data.path=FOLDER --plan"
 
 
-def _lines(pipeline: Pipeline, out: Path, seconds: float) -> Iterator[str]:
+def ended(pipeline: Pipeline, out: Path, seconds: float, due: Sequence[str] = ()) -> str:
+    """`due`: the stages that were not asked for, and have to be done. What is found is not known before that."""
+    return "\n".join(_lines(pipeline, out, seconds, due))
+
+
+def _lines(pipeline: Pipeline, out: Path, seconds: float, due: Sequence[str]) -> Iterator[str]:
     yield f"\ndone in {seconds_in_words(seconds)}: {printable(str(out))}"
+    if due:
+        yield f"to do: {', '.join(due)}; next, the same command without --only"
+    else:
+        yield from _found(pipeline, out)
+    if pipeline.shared.data.source == "digits" and not due:
+        yield f"next, your images (docs/your_images.md):\n  {YOURS}"
+
+
+def _found(pipeline: Pipeline, out: Path) -> Iterator[str]:
     best = _best(out)
     trained = _json(out / "networks" / BEST / "results.json")
     if best:
@@ -39,7 +51,6 @@ def _lines(pipeline: Pipeline, out: Path, seconds: float) -> Iterator[str]:
     report = out / "report.html"
     if report.exists():
         yield f"look at {printable(str(report))}"
-    yield "next, your images: see docs/your_images.md, or start from configs/pipelines/folder.yaml"
 
 
 def _is_figure(column: str) -> bool:

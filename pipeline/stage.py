@@ -42,6 +42,17 @@ class Stage:
     def kind(self) -> str:
         return self.name.partition("/")[0]
 
+    @property
+    def makers(self) -> set[str]:
+        """The kinds of the stages whose results it reads, as far as they are of this pipeline."""
+        return set(filter(None, map(maker, self.reads)))
+
+
+def maker(read: str) -> str:
+    """The kind of the stage that makes what a stage reads by this name; empty where the config names it."""
+    kind = "tables" if read.startswith("table of ") else read.partition("/")[0]
+    return kind if kind in ("supernet", "tables", "search", "networks") else ""
+
 
 def inputs(stage: Stage) -> dict[str, Any]:
     """All that the result depends on, as plain values; what lies in files by a digest of it."""

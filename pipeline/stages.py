@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -13,6 +14,7 @@ from search.config import TableConfig
 from search.reading import format_config as format_search
 from supernet import load_space, published_names
 from supernet.config_files import find_file
+from supernet.options import Options
 from supernet.plain_yaml import write_yaml
 from supernet.space.reading import SPACES
 from training.reading import format_config
@@ -24,6 +26,9 @@ from .stage import Command, Stage, flat
 ROOT = Path(supernet.__file__).resolve().parents[1]
 """Where the commands' scripts lie."""
 BEST = "best"
+NOT_OF_THE_RESULT = ("data.workers", "log.", "checkpoint.", "processes.", "precision.threads")
+"""Options of a training, or what they begin with, that may change without making its result another one; of the
+processes all but their number, by which the images of a step are multiplied."""
 
 
 def stages(pipeline: Pipeline, out: Path) -> list[Stage]:
@@ -60,11 +65,16 @@ def _supernet(pipeline: Pipeline, out: Path) -> Stage:
         f"trains a supernet of the space {name}",
         folder,
         (_training(pipeline, "train_supernet.py", config, "--out", folder),),
-        {name: value for name, value in flat(pipeline.supernet) if name != "space"},
+        {name: value for name, value in _that_matter(pipeline.supernet).items() if name != "space"},
         {"space": find_file(pipeline.shared.space, SPACES, "space")} | _init(pipeline),
         (folder / "space.yaml", folder / "checkpoints"),
         written={config: format_config(pipeline.supernet)},
     )
+
+
+def _that_matter(options: Options | Mapping[str, Any]) -> dict[str, Any]:
+    known = flat(options)
+    return {name: value for name, value in known if name == "processes.count" or not name.startswith(NOT_OF_THE_RESULT)}
 
 
 def _init(pipeline: Pipeline) -> dict[str, Path]:
@@ -137,7 +147,7 @@ def _networks(pipeline: Pipeline, out: Path) -> Stage:
     recipe, folder, search = out / "configs" / "retrain.yaml", out / "networks", out / "search"
     shared, largest = pipeline.shared.networks, max(load_space(pipeline.shared.space).resolutions)
     reads = {"search/best.yaml": search / "best.yaml"}
-    options = dict(flat(pipeline.recipe)) | dict(flat(shared))
+    options = _that_matter(pipeline.recipe) | dict(flat(shared))
     init: tuple[object, ...] = ()
     if shared.from_supernet:
         init = ("--set", f"init={out / 'supernet'}")

@@ -102,6 +102,28 @@ def test_what_is_asked_for_again_is_done_again(world, capsys):
     assert capsys.readouterr().out.count("(asked for again)") == 2
 
 
+FAILS = Command((sys.executable, "-c", "raise SystemExit(2)"))
+
+
+def test_what_is_asked_for_again_and_stopped_goes_on(world, tmp_path, capsys):
+    """What was finished before is kept until there is something else that is finished."""
+    records, stages = world
+    one, _ = stages()
+    done(records, one)
+    with pytest.raises(UserError, match="ended with status 2"):
+        done(records, replace(one, commands=(*one.commands, FAILS)), again=True)
+    (earlier,) = (tmp_path / "out" / "earlier").iterdir()
+    assert json.loads((earlier / "record.json").read_text())["finished"] is not None
+    other, _ = stages(speed=2)
+    done(records, other)
+    assert done(records, one) == ["a"], "the finished one comes back, not the one that was stopped"
+    with pytest.raises(UserError, match="ended with status 2"):
+        done(records, replace(one, commands=(*one.commands, FAILS)), again=True)
+    capsys.readouterr()
+    assert done(records, one, again=True) == ["aa"]
+    assert "(goes on)" in capsys.readouterr().out
+
+
 def test_a_lost_result_is_made_again(world, capsys):
     records, stages = world
     one, two = stages()
@@ -114,7 +136,7 @@ def test_a_lost_result_is_made_again(world, capsys):
 def test_an_unfinished_stage_goes_on(world, capsys):
     records, stages = world
     one, _ = stages()
-    broken = replace(one, commands=(*one.commands, Command((sys.executable, "-c", "raise SystemExit(2)"))))
+    broken = replace(one, commands=(*one.commands, FAILS))
     with pytest.raises(UserError, match="ended with status 2, see above: python -c"):
         done(records, broken)
     assert records.of("one").finished is None
@@ -139,11 +161,13 @@ def test_what_a_stage_reads_must_be_there(world):
         done(records, stages()[1])
 
 
-def test_a_damaged_record_is_as_good_as_none(world, tmp_path):
+@pytest.mark.parametrize("damage", [lambda text: "{", lambda text: text.replace(": {", ": [").replace("}", "]", 1)])
+def test_a_damaged_record_is_as_good_as_none(world, tmp_path, damage):
     records, stages = world
     one, _ = stages()
     done(records, one)
-    (tmp_path / "out" / "stages" / "one.json").write_text("{")
+    file = tmp_path / "out" / "stages" / "one.json"
+    file.write_text(damage(file.read_text()))
     assert records.of("one") is None
     assert why(one, inputs(one), records).makes_place
 

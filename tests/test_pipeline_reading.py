@@ -2,7 +2,9 @@
 
 import pytest
 
+from pipeline.checking import check
 from pipeline.reading import PIPELINES, load_pipeline
+from pipeline.saying import ended
 from pipeline.stages import stages
 from supernet import SpecError
 from supernet.plain_yaml import write_yaml
@@ -73,6 +75,31 @@ def test_pipelines_that_come_along(path, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("override", "matters"),
+    [
+        ("supernet.data.workers=2", set()),
+        ("supernet.log.every=5", set()),
+        ("retrain.log.every=5", set()),
+        ("retrain.processes.cpus=2", set()),
+        ("supernet.processes.count=2", {"supernet"}),
+        ("retrain.schedule.epochs=3", {"networks"}),
+        ("search.evaluations=7", {"search"}),
+        ("networks.front=2", {"networks"}),
+    ],
+)
+def test_what_makes_another_result(written, tmp_path, override, matters):
+    before, now = (stages(load_pipeline(written(), changes), tmp_path) for changes in ([], [override]))
+    assert {one.name for one, other in zip(before, now, strict=True) if one.options != other.options} == matters
+
+
+def test_what_reads_the_results_of_others(written, tmp_path):
+    found = {one.name: one.makers for one in stages(load_pipeline(written()), tmp_path)}
+    assert found["supernet"] == set()
+    assert found["search"] == {"supernet", "tables"}
+    assert found["packages"] == {"search", "networks"}
+
+
+@pytest.mark.parametrize(
     ("change", "said"),
     [
         (("space: tiny", "space: tny"), "mine.yaml: space: tny: no space has this name, did you mean 'tiny'?"),
@@ -108,6 +135,23 @@ def test_what_is_wrong(written, change, said):
     with pytest.raises(SpecError) as error:
         load_pipeline(written("", DIGITS.replace(*change)))
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("", "data.path: is missing: this source needs"), ("no/images", "data.path: there is no no/images")],
+)
+def test_images_that_are_not_there(written, path, said):
+    pipeline = load_pipeline(written(), ["data.source=folder", f"data.path={path}"])
+    with pytest.raises(SpecError, match=f"^{said}"):
+        check(pipeline)
+
+
+def test_the_end_says_what_is_to_do(written, tmp_path):
+    pipeline = load_pipeline(written())
+    said = ended(pipeline, tmp_path, 3.0, ["search", "networks"])
+    assert said.endswith("to do: search, networks; next, the same command without --only")
+    assert ended(pipeline, tmp_path, 3.0).endswith("--set data.path=FOLDER --plan")
 
 
 @pytest.mark.parametrize(

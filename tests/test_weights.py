@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from supernet import WeightsError, fuse, load_spec, load_weights, parse_spec, save_weights
 from supernet import build as build_anew
 from supernet.layers import PositionBias
+from supernet.weights.files import read_state, write_state
 from supernet.weights.ties import timm_ties
 from supernet.weights.translate import Translation
 
@@ -59,6 +60,16 @@ def test_round_trip(name, suffix, names, tmp_path):
     report = load_weights(again, tmp_path / f"w{suffix}")
     assert (report.names, report.changed, report.problems()) == (names, [], [])
     assert same(net.state_dict(), again.state_dict())
+
+
+def test_equal_weights_are_equal_files(tmp_path):
+    """Whatever the order of what is said of them, which the library changes from one process to the next."""
+    said = {"format": "pt", "slimformer_spec": 'é "x"\n', **{f"key {number}": "x" for number in range(9)}}
+    for name, metadata in (("one", said), ("other", dict(reversed(said.items())))):
+        write_state({"w": torch.ones(3)}, tmp_path / f"{name}.safetensors", metadata)
+    assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "other.safetensors").read_bytes()
+    state, metadata = read_state(tmp_path / "one.safetensors")
+    assert (metadata, state["w"].tolist()) == (said, [1.0] * 3)
 
 
 @pytest.mark.parametrize("name", IN_TIMM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import pickle
 import re
 import struct
@@ -75,10 +76,23 @@ def write_state(state: State, path: str | Path, metadata: dict[str, str]) -> Non
         with whole_file(path) as beside:
             if path.suffix == ".safetensors":
                 safetensors.torch.save_file(contiguous, beside, metadata=metadata)
+                _sort_metadata(beside)
             else:
                 torch.save(contiguous, beside)
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         raise WeightsError(f"{path}: can't be written ({first_line(error)})") from None
+
+
+def _sort_metadata(path: Path) -> None:
+    """Equal weights shall be equal files: the library writes metadata in any order."""
+    with path.open("r+b") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(text) <= length:  # as long as it was, but for the spaces at its end
+            file.seek(8)
+            file.write(text.ljust(length))
 
 
 def _is_safetensors(path: Path) -> bool:
