@@ -16,6 +16,8 @@ are made and compared. Each stage is a command that can be typed alone; it is sh
     python -m pipeline mine.yaml --out runs/mine --set supernet.schedule.epochs=100 --plan
     python -m pipeline mine.yaml --out runs/mine --only tables search
 
+Its stages: supernet, tables (tables/NAME for one device), search, networks, judged, packages, report.
+
 The same command goes on where it was stopped, and repeats nothing. Where the config has changed, only what depends on
 the change is done again; the result before is kept in earlier/, and comes back with the options that it was made by.
 

@@ -123,12 +123,17 @@ def _section(name: str, told: Any, overrides: Sequence[str], source: str, usual:
         told["data"] = _options(told["data"], f"{source}.data")
     mine = [one.strip().removeprefix(f"{name}.") for one in overrides if _first(one) == name]
     for one in mine:
+        if one.partition("=")[0].strip() == name:
+            raise SpecError(f"--set {printable(one)}", f"a section has options, such as {name}.like")
+    for one in mine:
         if one.partition("=")[0].strip() == "like":
             told["like"] = one.partition("=")[2].strip()
     mine = [one for one in mine if one.partition("=")[0].strip() != "like"]
     places = [*told, *(one.partition("=")[0].strip() for one in mine)]
     for place in [*places, *(f"data.{one}" for one in told.get("data", {}))]:
         _check_own(name, str(place), source)
+    if "like" not in told and not _is_there(usual, name):
+        raise SpecError(source, f"no config is usual for this space; name one, such as `{name}: {{like: digits}}`")
     like = _like(told.pop("like", usual), name, source)
     return _Section(name, source, told, like, mine)
 
@@ -142,6 +147,13 @@ def _check_own(section: str, place: str, source: str) -> None:
         raise SpecError(f"{source}.{place}", "is not said: a stage before gives it")
     if elsewhere:
         raise SpecError(f"{source}.{place}", f"is said once for all stages, by `{elsewhere}` outside of the section")
+
+
+def _is_there(config: str, section: str) -> bool:
+    try:
+        return not config or find_file(config, SECTIONS[section], "config").is_file()
+    except SpecError:
+        return False
 
 
 def _like(like: Any, section: str, source: str) -> dict[str, Any]:

@@ -38,8 +38,8 @@ def run(command: Command) -> None:
     except OSError as error:
         raise UserError(f"{printable(command.words[0])} can't be started: {error.strerror}") from None
     with _passing_on(child), child:
-        text = _patiently(child)
-    if child.returncode in (STOPPED, -signal.SIGINT, -signal.SIGTERM):
+        text, is_asked_to_stop = _patiently(child)
+    if is_asked_to_stop or child.returncode in (STOPPED, -signal.SIGINT, -signal.SIGTERM):
         raise KeyboardInterrupt
     if child.returncode:
         raise UserError(f"this command ended with status {child.returncode}, see above: {shown(command)}")
@@ -47,13 +47,14 @@ def run(command: Command) -> None:
         write_whole(command.into, text)
 
 
-def _patiently(child: subprocess.Popen[str]) -> str:
-    """What it printed. Ctrl-C reaches it, too, as it is of the same terminal: it ends in its own time."""
+def _patiently(child: subprocess.Popen[str]) -> tuple[str, bool]:
+    """What it printed, and whether Ctrl-C came: the command, of this terminal, gets it too, and ends in its time."""
+    is_asked_to_stop = False
     while True:
         try:
-            return child.communicate()[0] or ""
+            return child.communicate()[0] or "", is_asked_to_stop
         except KeyboardInterrupt:
-            continue
+            is_asked_to_stop = True
 
 
 @contextlib.contextmanager

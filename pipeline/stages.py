@@ -147,7 +147,8 @@ def _networks(pipeline: Pipeline, out: Path) -> Stage:
     recipe, folder, search = out / "configs" / "retrain.yaml", out / "networks", out / "search"
     shared, largest = pipeline.shared.networks, max(load_space(pipeline.shared.space).resolutions)
     reads = {"search/best.yaml": search / "best.yaml"}
-    options = _that_matter(pipeline.recipe) | dict(flat(shared))
+    options = {f"retrain.{name}": value for name, value in _that_matter(pipeline.recipe).items()}
+    options |= flat(shared, "networks.")
     init: tuple[object, ...] = ()
     if shared.from_supernet:
         init = ("--set", f"init={out / 'supernet'}")

@@ -46,10 +46,10 @@ SMALLER = {
 PROMISED = {
     "README.md": """iformer_m.svg runs/digits/checkpoints plans/tiny/onnx tables/host.sqlite searches/latency/best.yaml
         searches/latency/front searches/latency/front.csv searches/latency/report.html runs/best/model.safetensors
-        judged/evaluation.json best.mlpackage best.onnx""",
+        runs/judged/evaluation.json runs/best.mlpackage runs/best.onnx""",
     "docs/training.md": "runs/longer/log.jsonl runs/wide/checkpoints members.jsonl",
     "docs/search.md": "searches/digits/front.svg searches/small/report.html searches/halved/best.yaml",
-    "docs/retraining.md": "runs/front/front.csv runs/front/front.md runs/front/front.svg judged/table.md",
+    "docs/retraining.md": "runs/front/front.csv runs/front/front.md runs/front/front.svg runs/judged/table.md",
     "docs/shipping.md": "digits.mlpackage card/README.md card/model.safetensors",
     "docs/spaces.md": "iformer.svg",
     "docs/latency.md": "peers.png",

@@ -200,6 +200,12 @@ def test_a_stopped_command_stops_the_pipeline(status):
         run(Command((sys.executable, "-c", end)))
 
 
+def test_a_signal_to_the_pipeline_alone_stops_it_after_the_command():
+    program = "import os, signal, time; os.kill(os.getppid(), signal.SIGINT); time.sleep(0.2)"
+    with pytest.raises(KeyboardInterrupt):
+        run(Command((sys.executable, "-c", program)))
+
+
 def test_sigterm_reaches_the_command(tmp_path):
     """A cluster ends a job so; the command that runs must write its checkpoint."""
     ready, written = tmp_path / "ready", tmp_path / "written"

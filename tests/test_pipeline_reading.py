@@ -147,6 +147,14 @@ def test_images_that_are_not_there(written, path, said):
         check(pipeline)
 
 
+def test_a_family_without_a_recipe(written):
+    text = DIGITS.replace("space: tiny", "space: hybrid").replace("retrain: {like: digits}", "")
+    with pytest.raises(
+        SpecError, match=r"mine.yaml: retrain: no config is usual for this space; name one, such as `re"
+    ):
+        load_pipeline(written("", text))
+
+
 def test_the_end_says_what_is_to_do(written, tmp_path):
     pipeline = load_pipeline(written())
     said = ended(pipeline, tmp_path, 3.0, ["search", "networks"])
@@ -161,6 +169,7 @@ def test_the_end_says_what_is_to_do(written, tmp_path):
         ("search.evaluations=x", "--set search.evaluations=x: evaluations: 'x' can't stand here"),
         ("networks.front=-1", "--set networks.front=-1"),
         ("supernet.space=tiny", "supernet.space: is said once"),
+        ("supernet={like: digits}", "--set supernet={like: digits}: a section has options, such as supernet.like"),
         ("nothing", "--set nothing: is not of the form a.b=c"),
     ],
 )

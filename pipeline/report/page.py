@@ -111,6 +111,8 @@ def _front(found: Found) -> str:
     if found.best is not None and found.best.spec.num_classes == IMAGENET_CLASSES:
         marks.append("diamonds published, by the accuracies that their authors state")
     lede = f"Every mark is a network: {', '.join(marks)}. "
+    if found.best is not None and found.best.spec.num_classes != IMAGENET_CLASSES:
+        lede += "Published accuracies, of ImageNet, are not shown; networks.beside trains published networks on yours. "
     lede += "Point at one to see it, click to lay it beside another; or use the arrow keys and Enter."
     chart = (
         '<div class="controls" id="front-controls"></div><div class="chart-and-card">'
