@@ -82,6 +82,12 @@ class LatencyTable:
             found.append(KnownNetwork(item, parts, self.latencies.networks[item].ms))
         return found
 
+    def knows(self, unit: Unit) -> bool:
+        try:
+            return self.unit_ms(unit) >= 0
+        except TableError:
+            return False
+
     def unit_ms(self, unit: Unit) -> float:
         if self.units_from is not None:
             return self.units_from.unit_ms(unit)

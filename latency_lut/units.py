@@ -110,7 +110,8 @@ class Unit:
         about = {name: value for name, value in about.items() if name != "width"}
         words = [self.kind, *(f"{name}={value}" for name, value in about.items())]
         channels = f"{self.width_in}>{self.width}" if self.part in ("stem", "downsample") else f"{self.width_in}"
-        return f"{' '.join(words)} on {channels} x {self.size[0]}x{self.size[1]}"
+        classes = f" for {self.num_classes} classes" if self.num_classes else ""
+        return f"{' '.join(words)} on {channels} x {self.size[0]}x{self.size[1]}{classes}"
 
 
 def read_key(key: str) -> Unit:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from latency_lut.lookup import LatencyTable
+from latency_lut.units import space_units
 from search.costs import COUNTED, LATENCY, SIZE, Costs
 from search.feasible import Feasible
 from search.problem import ACCURACY, SCORE, Constraint, Problem, parse_constraint
@@ -21,6 +22,8 @@ from .reading import Pipeline
 from .stages import table_of
 
 ON_A_MAC = ("coreml", "iphone")
+DIGITS = 10
+"""Classes of the images that come along."""
 
 
 def check(pipeline: Pipeline) -> None:
@@ -35,7 +38,7 @@ def check(pipeline: Pipeline) -> None:
         raise SpecError("search.measure", f"{show(pipeline.search.measure)} is no device of this config")
     for index, device in enumerate(shared.devices):
         if device.table:
-            _check_table(device, f"devices[{index}]")
+            _check_table(device, f"devices[{index}]", pipeline)
     names: set[str] = {"best", "front"}
     for index, network in enumerate(shared.networks.beside):
         _check_network(network, f"networks.beside[{index}]", names)
@@ -79,11 +82,23 @@ def _check_metric(metric: str, where: str, pipeline: Pipeline) -> None:
     raise SpecError(where, f"the metric {show(metric)} is not known, {did_you_mean(metric, known)}")
 
 
-def _check_table(device: DeviceConfig, where: str) -> None:
+def _check_table(device: DeviceConfig, where: str, pipeline: Pipeline) -> None:
+    """It has to know every unit of the space; of the heads only where it is known how many classes the images have."""
     try:
-        LatencyTable(device.table, device.device or None)
+        table = LatencyTable(device.table, device.device or None)
     except SpecError as error:
         raise error.under(where) from None
+    data = pipeline.shared.data
+    classes = data.num_classes or (DIGITS if data.source == "digits" else 0)
+    space = load_space(pipeline.shared.space).with_(num_classes=classes)
+    asked = [unit for unit in space_units(space) if classes or unit.part != "head"]
+    missing = [unit for unit in asked if not table.knows(unit)]
+    if missing:
+        raise SpecError(
+            f"{where}.table",
+            f"{printable(device.table)} lacks {len(missing)} of {len(asked)} parts of the space, such as {missing[0]}; "
+            "plan the space that is trained, supernet/space.yaml in the folder of the pipeline (docs/your_iphone.md)",
+        )
 
 
 def _check_network(network: str, where: str, names: set[str]) -> None:

@@ -1,6 +1,7 @@
 """One config for all commands: what it gives each of them, and what it refuses before anything runs."""
 
 import pytest
+from made_pipeline import make_table
 
 from pipeline.checking import check
 from pipeline.reading import PIPELINES, load_pipeline
@@ -153,6 +154,17 @@ def test_a_family_without_a_recipe(written):
         SpecError, match=r"mine.yaml: retrain: no config is usual for this space; name one, such as `re"
     ):
         load_pipeline(written("", text))
+
+
+def test_a_table_of_other_classes_or_another_space(written, tmp_path):
+    """Hours before the search would ask it."""
+    make_table(tmp_path / "host")
+    table = f"devices=[{{name: host, table: {tmp_path / 'host' / 'table.sqlite'}}}]"
+    check(load_pipeline(written(), [table]))
+    with pytest.raises(SpecError, match=r"^devices\[0\].table: .* lacks 3 of 45 .* head .* for 12 classes; plan"):
+        check(load_pipeline(written(), [table, "data.num_classes=12"]))
+    with pytest.raises(SpecError, match=r"lacks \d+ of \d+ parts of the space, such as stem .* 16x16; plan the space"):
+        check(load_pipeline(written(), [table, "space=cifar", "budget=[]"]))
 
 
 def test_the_end_says_what_is_to_do(written, tmp_path):
