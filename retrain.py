@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     front = parser.add_argument_group("a whole front")
     front.add_argument("--front", metavar="FOLDER", type=Path, help="a search's front/, or any folder of networks")
     front.add_argument("--most", metavar="N", type=_number, help="only so many, spread over the front")
+    front.add_argument("--without", metavar="FILE", type=Path, help="a network that needn't be trained, if it is there")
     front.add_argument("--at-once", metavar="N", type=_number, default=1, help="so many at the same time, on Ray")
     judging = parser.add_argument_group("judging trained networks")
     judging.add_argument(
@@ -64,7 +65,7 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error("one of these: a network to train, --front FOLDER, or --evaluate MODEL")
     if args.out is None:
         parser.error("--out is missing: where shall the results be written?")
-    own = {"front": ("most", "at_once"), "evaluate": ("weights", "resolution", "crop_pct", "split")}
+    own = {"front": ("most", "without", "at_once"), "evaluate": ("weights", "resolution", "crop_pct", "split")}
     for purpose, names in own.items():
         for name in names:
             if purpose not in asked and getattr(args, name) != parser.get_default(name):

@@ -19,7 +19,7 @@ from training.data.sources import data_directory
 
 from .config import DeviceConfig, PipelineConfig
 from .reading import Pipeline
-from .stages import table_of
+from .stages import BEST, FRONT, table_of
 
 ON_A_MAC = ("coreml", "iphone")
 DIGITS = 10
@@ -39,7 +39,7 @@ def check(pipeline: Pipeline) -> None:
     for index, device in enumerate(shared.devices):
         if device.table:
             _check_table(device, f"devices[{index}]", pipeline)
-    names: set[str] = {"best", "front"}
+    names = {BEST, FRONT}
     for index, network in enumerate(shared.networks.beside):
         _check_network(network, f"networks.beside[{index}]", names)
     _check_reachable(pipeline, limits)

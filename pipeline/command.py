@@ -16,7 +16,7 @@ from training.claim import claimed
 from training.environment import environment
 
 from .checking import check, check_measuring
-from .doing import do, why
+from .doing import do, put_aside_others, why
 from .reading import Pipeline, load_pipeline
 from .records import Records
 from .running import shown
@@ -42,6 +42,7 @@ def pipeline_command(args: argparse.Namespace) -> int:
         check_measuring(pipeline.shared.devices, out)
     with claimed(out, "stages"):
         _begin(pipeline, out)
+        put_aside_others(steps, Records(out))
         began = time.monotonic()
         for number, stage in enumerate(steps, start=1):
             if stage not in wanted:
@@ -91,7 +92,7 @@ def _show_plan(steps: Sequence[Stage], wanted: Sequence[Stage], again: set[str],
         if due is None and read:
             state += f"; to do again if what it reads of {' and '.join(read)} becomes another"
         if due is not None or read:
-            changing.add(stage.kind)
+            changing.add(stage.name)
         print(f"[{number}/{len(steps) + 1}] {stage.name}: {stage.title}: {state}")
         if due is not None:
             for command in stage.commands:

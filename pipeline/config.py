@@ -48,10 +48,10 @@ class NetworksConfig(Options, frozen=True):
     from_supernet: bool = True
     """Whether found networks start from their weights in the supernet."""
     front: Count = 0
-    """So many of the search's front too, spread over it."""
+    """So many others of the search's front too, spread over it."""
     beside: tuple[str, ...] = ()
     """Published networks, at the space's largest resolution, or files of others: trained by the same recipe from random
-    weights, for comparison."""
+    weights, to compare with."""
 
 
 class PackagesConfig(Options, frozen=True):

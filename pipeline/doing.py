@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -61,10 +62,10 @@ def do(stage: Stage, number: int, where: str, records: Records, *, again: bool =
         write_whole(path, text)
     due = why(stage, wanted, records, again=again)
     if due is not None and due.makes_place:
-        records.put_aside(stage)
-        if not again and records.bring_back(stage, wanted):
-            print(f"{where}: an earlier result of these options is in its place again", flush=True)
-            due = why(stage, wanted, records)
+        records.put_aside(stage.name, stage.folder)
+    if due is not None and not again and records.bring_back(stage, wanted):
+        print(f"{where}: an earlier result of these options is in its place again", flush=True)
+        due = why(stage, wanted, records)
     if due is None:
         print(f"{where}: there already, in {printable(str(stage.folder))}", flush=True)
         return
@@ -83,6 +84,13 @@ def do(stage: Stage, number: int, where: str, records: Records, *, again: bool =
     stage.folder.mkdir(parents=True, exist_ok=True)
     _run_commands(stage, record, records)
     print(f"    {seconds_in_words(record.seconds)}, in {printable(str(stage.folder))}", flush=True)
+
+
+def put_aside_others(stages: Iterable[Stage], records: Records) -> None:
+    """What was done and is none of these: a device, or a network to compare with, that the config has no more."""
+    for name in sorted(records.names() - {stage.name for stage in stages}):
+        records.put_aside(name, records.out / name)
+        print(f"{printable(name)}: not asked for any more, and kept in {printable(str(records.earlier))}", flush=True)
 
 
 def _run_commands(stage: Stage, record: Record, records: Records) -> None:

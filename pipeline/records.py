@@ -11,7 +11,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgspec
@@ -43,6 +43,12 @@ class Records:
 
     def __init__(self, out: Path) -> None:
         self.out = out
+        self.earlier = out / "earlier"
+
+    def names(self) -> set[str]:
+        """Of the stages that were begun."""
+        found = [_read(file) for file in (self.out / "stages").glob("*.json")]
+        return {record.name for record in found if record is not None and _is_inside(record.name)}
 
     def of(self, name: str) -> Record | None:
         """None where the stage was never begun. A record that can't be read is as good as none."""
@@ -52,25 +58,25 @@ class Records:
         self._file(record.name).parent.mkdir(parents=True, exist_ok=True)
         write_whole(self._file(record.name), _text(record))
 
-    def put_aside(self, stage: Stage) -> None:
+    def put_aside(self, name: str, folder: Path) -> None:
         """Its folder makes place; what lies there is among the earlier ones then. A finished result goes before one of
         the same inputs that was not finished."""
-        record = self.of(stage.name)
-        if stage.folder.exists():
+        record = self.of(name)
+        if folder.exists():
             if record is None:
                 raise UserError(
-                    f"{printable(str(stage.folder))} is not from this pipeline: move it away, or name another folder"
+                    f"{printable(str(folder))} is not from this pipeline: move it away, or name another folder"
                 )
-            aside = self._aside(stage.name, record.inputs)
+            aside = self._aside(name, record.inputs)
             earlier = _read(aside / RECORD)
             if record.finished is None and earlier is not None and earlier.finished is not None:
-                shutil.rmtree(stage.folder)
+                shutil.rmtree(folder)
             else:
                 shutil.rmtree(aside, ignore_errors=True)
                 aside.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(stage.folder / RECORD, _text(record))  # first: a folder without a record is nobody's
-                stage.folder.rename(aside)
-        self._file(stage.name).unlink(missing_ok=True)
+                write_whole(folder / RECORD, _text(record))  # first: a folder without a record is nobody's
+                folder.rename(aside)
+        self._file(name).unlink(missing_ok=True)
 
     def bring_back(self, stage: Stage, wanted: Mapping[str, Any]) -> bool:
         """Whether an earlier result of the same inputs is in its place again."""
@@ -89,7 +95,13 @@ class Records:
 
     def _aside(self, name: str, inputs: Mapping[str, Any]) -> Path:
         text = json.dumps(inputs, sort_keys=True)
-        return self.out / "earlier" / f"{name.replace('/', '_')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        return self.earlier / f"{name.replace('/', '_')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a folder of this name lies in that of the pipeline: a record may come from anybody."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and path.parts != ()
 
 
 def _text(record: Record) -> str:

@@ -44,14 +44,16 @@ class Stage:
 
     @property
     def makers(self) -> set[str]:
-        """The kinds of the stages whose results it reads, as far as they are of this pipeline."""
+        """The names of the stages whose results it reads, as far as they are of this pipeline."""
         return set(filter(None, map(maker, self.reads)))
 
 
 def maker(read: str) -> str:
-    """The kind of the stage that makes what a stage reads by this name; empty where the config names it."""
-    kind = "tables" if read.startswith("table of ") else read.partition("/")[0]
-    return kind if kind in ("supernet", "tables", "search", "networks") else ""
+    """The name of the stage that makes what a stage reads by this name; empty where the config names it."""
+    if read.startswith("table of "):
+        return f"tables/{read.removeprefix('table of ')}"
+    kind = read.partition("/")[0]
+    return read if kind == "networks" else kind if kind in ("supernet", "search") else ""
 
 
 def inputs(stage: Stage) -> dict[str, Any]:
@@ -62,6 +64,9 @@ def inputs(stage: Stage) -> dict[str, Any]:
 
 def digest(path: Path) -> str:
     """Of a file, or of the names and contents of all files below a folder; empty where there is none."""
+    if path.is_file() and path.suffix == ".yaml":  # whose comments are for people
+        lines = [line for line in path.read_bytes().splitlines() if not line.startswith(b"#")]
+        return hashlib.sha256(b"\n".join(lines)).hexdigest()[:16]
     if path.is_file():
         with path.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()[:16]

@@ -26,6 +26,8 @@ from .stage import Command, Stage, flat
 ROOT = Path(supernet.__file__).resolve().parents[1]
 """Where the commands' scripts lie."""
 BEST = "best"
+FRONT = "front"
+"""Names of stages for networks, and so none of a network beside them."""
 NOT_OF_THE_RESULT = ("data.workers", "log.", "checkpoint.", "processes.", "precision.threads")
 """Options of a training, or what they begin with, that may change without making its result another one; of the
 processes all but their number, by which the images of a step are multiplied."""
@@ -35,7 +37,7 @@ def stages(pipeline: Pipeline, out: Path) -> list[Stage]:
     """All but the report, which is made of what these leave."""
     made = [_supernet(pipeline, out)]
     made += [_table(device, out) for device in pipeline.shared.devices if not device.table]
-    made += [_search(pipeline, out), _networks(pipeline, out), _judged(pipeline, out)]
+    made += [_search(pipeline, out), *_networks(pipeline, out), _judged(pipeline, out)]
     return [*made, _packages(pipeline, out)] if pipeline.shared.packages.formats else made
 
 
@@ -143,41 +145,35 @@ def _search(pipeline: Pipeline, out: Path) -> Stage:
     )
 
 
-def _networks(pipeline: Pipeline, out: Path) -> Stage:
-    recipe, folder, search = out / "configs" / "retrain.yaml", out / "networks", out / "search"
-    shared, largest = pipeline.shared.networks, max(load_space(pipeline.shared.space).resolutions)
-    reads = {"search/best.yaml": search / "best.yaml"}
+def _networks(pipeline: Pipeline, out: Path) -> Iterator[Stage]:
+    """Each has a stage of its own, so that one more, or another best one, leaves the others as they are."""
+    shared, space, recipe = pipeline.shared.networks, pipeline.shared.space, out / "configs" / "retrain.yaml"
+    checkpoints = {"supernet/checkpoints": out / "supernet" / "checkpoints"} if shared.from_supernet else {}
+    init = ("--set", f"init={out / 'supernet'}") if shared.from_supernet else ()
     options = {f"retrain.{name}": value for name, value in _that_matter(pipeline.recipe).items()}
-    options |= flat(shared, "networks.")
-    init: tuple[object, ...] = ()
-    if shared.from_supernet:
-        init = ("--set", f"init={out / 'supernet'}")
-        reads |= {"supernet/checkpoints": out / "supernet" / "checkpoints"}
-    common = ("--recipe", recipe)
-    commands = [_training(pipeline, "retrain.py", search / "best.yaml", *common, *init, "--out", folder / BEST)]
+    found = {"networks.from_supernet": shared.from_supernet}
+
+    def stage(name: str, title: str, words: tuple[object, ...], own: dict[str, Any], reads: dict[str, Path]) -> Stage:
+        folder = out / "networks" / name
+        command = _training(pipeline, "retrain.py", *words, "--recipe", recipe, "--out", folder)
+        made = folder if name == FRONT else folder / "results.json"
+        written = {recipe: write_yaml(pipeline.recipe)}
+        return Stage(f"networks/{name}", title, folder, (command,), options | own, reads, (made,), written=written)
+
+    best = out / "search" / "best.yaml"
+    yield stage(BEST, "trains the best network", (best, *init), found, {"search/best.yaml": best} | checkpoints)
+    largest = max(load_space(space).resolutions)
     for network in shared.beside:
-        size = ("--set", f"resolution={largest}") if network in published_names() else ()
-        commands.append(
-            _training(pipeline, "retrain.py", network, *common, *size, "--out", folder / Path(network).stem)
-        )
-        if Path(network).is_file():
-            reads |= {network: Path(network)}
+        is_published = network in published_names()
+        size = ("--set", f"resolution={largest}") if is_published else ()
+        own = {"resolution": largest} if is_published else {}
+        file = {} if is_published else {f"network {network}": Path(network)}
+        yield stage(Path(network).stem, f"trains {network} to compare with", (network, *size), own, file)
     if shared.front:
-        front = ("--front", search / "front", "--most", shared.front, *common, *init, "--out", folder / "front")
-        commands.append(_training(pipeline, "retrain.py", *front))
-        reads |= {"search/front": search / "front"}
-    beside = f" and {len(shared.beside) + shared.front} beside it" if shared.beside or shared.front else ""
-    made = [folder / BEST, *(folder / Path(network).stem for network in shared.beside)]
-    return Stage(
-        "networks",
-        f"trains the best network{beside}",
-        folder,
-        tuple(commands),
-        options,
-        reads,
-        tuple(one / "results.json" for one in made),
-        written={recipe: write_yaml(pipeline.recipe)},
-    )
+        front = out / "search" / "front"
+        words = ("--front", front, "--most", shared.front, "--without", best, *init)
+        reads = {"search/front": front, "search/best.yaml": best} | checkpoints
+        yield stage(FRONT, "trains others of the front", words, found | {"networks.front": shared.front}, reads)
 
 
 def _judged(pipeline: Pipeline, out: Path) -> Stage:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 
-from supernet import NetSpec
+from supernet import NetSpec, load_spec
 from supernet.values import SpecError, UserError, counted, printable
 from training.launching import launch
 from training.loop import train
@@ -37,7 +37,14 @@ class Job(NamedTuple):
 
 
 def front_command(args: argparse.Namespace) -> int:
-    files = chosen(network_files(args.front), args.most)
+    files = network_files(args.front)
+    if args.without is not None:
+        files = others(files, args.without)
+    if not files:
+        if _is_main():
+            print("the front has no other network")
+        return 0
+    files = chosen(files, args.most)
     jobs = [
         Job(file.stem, file, with_recipe(str(file), args.recipe, args.overrides), args.out / file.stem)
         for file in files
@@ -85,6 +92,14 @@ def network_files(folder: Path) -> list[Path]:
     if not files:
         raise SpecError("--front", f"{printable(str(folder))} holds no network: no .yaml file is there")
     return files
+
+
+def others(files: list[Path], known: Path) -> list[Path]:
+    try:
+        spec = load_spec(known)
+    except SpecError as error:
+        raise SpecError("--without", str(error)) from None
+    return [file for file in files if load_spec(file) != spec]
 
 
 def chosen(files: list[Path], most: int | None) -> list[Path]:

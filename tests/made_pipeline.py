@@ -28,14 +28,14 @@ def make_folder(folder, classes=("0", "1", "2"), space="tiny"):
         folder / "config.yaml", f"space: {json.dumps(space)}\ndata: {{source: digits}}\nbudget: {json.dumps(BUDGET)}\n"
     )
     write_json(folder / "environment.json", {"torch": "2.14.1", "git_changed": False, "cuda": None})
-    for number, name in enumerate(("supernet", "tables/host", "search", "networks"), start=1):
+    for number, name in enumerate(("supernet", "tables/host", "search", "networks/best"), start=1):
         stage = {
             "number": number,
             "name": name,
             "title": f"does {name}",
             "commands": [f"python {name}.py one", f"python {name}.py two"],
             "started": "2026-11-22T10:00:00",
-            "finished": None if name == "networks" else f"2026-11-22T10:0{number}:00",
+            "finished": None if name == "networks/best" else f"2026-11-22T10:0{number}:00",
             "seconds": 30.0 * number,
         }
         write_json(folder / "stages" / f"{name.replace('/', '_')}.json", stage)

@@ -32,7 +32,7 @@ SMALLER = (
     f"devices=[{{name: host, networks: 4, protocol: [{QUICK}]}}]",
     "budget=[latency host <= 9 ms, params <= 15 k]",
 )
-STAGES = ["supernet", "tables/host", "search", "networks", "judged", "packages"]
+STAGES = ["supernet", "tables/host", "search", "networks/best", "judged", "packages"]
 
 
 ALONE = ("train_supernet.py", "latency_lut show")
@@ -96,7 +96,7 @@ def test_your_images(tmp_path, monkeypatch, capfd):
     assert (out / "networks" / "best" / "model.safetensors").stat() == written
     changed = run(plan, "budget=[params <= 10 k]")
     assert changed["supernet"].endswith(": there already")
-    assert changed["networks"].endswith("to do again if what it reads of search becomes another")
+    assert changed["networks/best"].endswith("to do again if what it reads of search becomes another")
     assert ": to do: constraints was ['latency host <= 9 ms', 'params <= 15 k'], now" in changed["search"]
     only = next(command.text for command in commands("docs/pipeline.md") if "--only" in command.text)
     assert list(run(only.replace("digits --out runs/demo", "mine.yaml --out runs/mine"))) == ["tables/host", "search"]

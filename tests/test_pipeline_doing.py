@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.doing import do, why
+from pipeline.doing import do, put_aside_others, why
 from pipeline.records import Records
 from pipeline.running import run, shown
 from pipeline.stage import Command, Stage, digest, flat, inputs
@@ -145,6 +145,30 @@ def test_an_unfinished_stage_goes_on(world, capsys):
     assert records.of("one").finished is not None
 
 
+def test_what_the_config_has_no_more_is_put_aside_and_comes_back(world, capsys):
+    """The page would show it otherwise."""
+    records, stages = world
+    one, two = stages()
+    done(records, one, two)
+    put_aside_others([one], records)
+    assert capsys.readouterr().out.endswith("two: not asked for any more, and kept in " + f"{records.earlier}\n")
+    assert (one.folder.exists(), two.folder.exists(), records.names()) == (True, False, {"one"})
+    assert done(records, one, two) == ["a", "b"]
+    put_aside_others([one, two], records)
+    assert "is in its place again" in (said := capsys.readouterr().out)
+    assert "kept in" not in said
+
+
+@pytest.mark.parametrize("name", ["networks/../..", "/precious", "..", ""])
+def test_a_record_names_no_folder_outside(world, tmp_path, name):
+    records, stages = world
+    one, _ = stages()
+    done(records, one)
+    file = tmp_path / "out" / "stages" / "x.json"
+    file.write_text(json.dumps(json.loads((tmp_path / "out" / "stages" / "one.json").read_text()) | {"name": name}))
+    assert records.names() == {"one"}
+
+
 def test_a_folder_of_somebody_else_is_left_alone(world):
     records, stages = world
     one, _ = stages()
@@ -249,3 +273,14 @@ def test_a_digest_is_of_names_and_contents(tmp_path):
     (tmp_path / "b").rename(tmp_path / "a")
     assert digest(tmp_path) == first
     assert digest(tmp_path / "none") == ""
+
+
+def test_a_digest_of_yaml_leaves_comments_out(tmp_path):
+    """Those of a found network say why it is the best, which another budget changes."""
+    file = tmp_path / "best.yaml"
+    file.write_text("# the best: within 9 k\nfamily: iformer  # it is\n")
+    first = digest(file)
+    file.write_text("# the best: within 8 k\nfamily: iformer  # it is\n")
+    assert digest(file) == first
+    file.write_text("family: lowformer\n")
+    assert digest(file) != first

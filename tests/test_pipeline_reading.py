@@ -72,7 +72,9 @@ def test_the_whole_config_is_read_as_the_same_pipeline(written):
 def test_pipelines_that_come_along(path, tmp_path):
     pipeline = load_pipeline(path.stem)
     kinds = [stage.kind for stage in stages(pipeline, tmp_path)]
-    assert kinds == ["supernet", *["tables"] * len(pipeline.shared.devices), "search", "networks", "judged", "packages"]
+    networks = ["networks"] * (1 + len(pipeline.shared.networks.beside) + bool(pipeline.shared.networks.front))
+    devices = ["tables"] * len(pipeline.shared.devices)
+    assert kinds == ["supernet", *devices, "search", *networks, "judged", "packages"]
 
 
 @pytest.mark.parametrize(
@@ -83,21 +85,30 @@ def test_pipelines_that_come_along(path, tmp_path):
         ("retrain.log.every=5", set()),
         ("retrain.processes.cpus=2", set()),
         ("supernet.processes.count=2", {"supernet"}),
-        ("retrain.schedule.epochs=3", {"networks"}),
+        ("retrain.schedule.epochs=3", {"networks/best", "networks/iformer_t", "networks/front"}),
         ("search.evaluations=7", {"search"}),
-        ("networks.front=2", {"networks"}),
+        ("networks.front=2", {"networks/front"}),
+        ("networks.from_supernet=false", {"networks/best", "networks/front"}),
+        ("networks.beside=[]", {"networks/iformer_t"}),
     ],
 )
 def test_what_makes_another_result(written, tmp_path, override, matters):
-    before, now = (stages(load_pipeline(written(), changes), tmp_path) for changes in ([], [override]))
-    assert {one.name for one, other in zip(before, now, strict=True) if one.options != other.options} == matters
+    whole = ["networks.front=1", "networks.beside=[iformer_t]"]
+    before, now = (
+        {stage.name: dict(stage.options) for stage in stages(load_pipeline(written(), changes), tmp_path)}
+        for changes in (whole, [*whole, override])
+    )
+    assert {name for name in {*before, *now} if before.get(name) != now.get(name)} == matters
 
 
 def test_what_reads_the_results_of_others(written, tmp_path):
-    found = {one.name: one.makers for one in stages(load_pipeline(written()), tmp_path)}
-    assert found["supernet"] == set()
-    assert found["search"] == {"supernet", "tables"}
-    assert found["packages"] == {"search", "networks"}
+    pipeline = load_pipeline(written(), ["networks.front=1", "networks.beside=[iformer_t]"])
+    found = {one.name: one.makers for one in stages(pipeline, tmp_path)}
+    assert found["supernet"] == set() == found["networks/iformer_t"]
+    assert found["search"] == {"supernet", "tables/host"}
+    assert found["networks/front"] == {"supernet", "search"}
+    assert found["judged"] == {"networks/best", "networks/iformer_t"}
+    assert found["packages"] == {"search", "networks/best"}
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_results_so_far_are_written(tmp_path):
 
 def test_options_of_the_command(tmp_path):
     setting, last = parse(["--data", str(tmp_path), "--budgets", "0.1", "0.2", "--stop-after", "table"])
-    assert (setting.budgets, setting.seeds, last) == ((0.1, 0.2), 3, "table")
+    assert (setting.budgets, setting.seeds, last) == ((0.1, 0.2), 4, "table")
     assert f"data.path={tmp_path}" in sets(setting.options)
 
 

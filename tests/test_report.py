@@ -146,7 +146,7 @@ def test_the_other_sections(page):
         "31 of 32",
         "computes the same",
         hashlib.sha256(b"x" * 2500).hexdigest(),
-        "4 stages in 5 min · not finished: networks",
+        "4 stages in 5 min · not finished: networks/best",
         "python search.py one",
         "646 times fewer parameters" if count(BEST).params == 4470 else "times fewer parameters",
     ):

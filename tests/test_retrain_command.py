@@ -264,6 +264,21 @@ def test_a_front(front, tmp_path, capsys):
     assert "<svg" in (out / "front.svg").read_text()
 
 
+def test_a_front_without_what_is_there(front, tmp_path, capsys):
+    first, *others = sorted(front.glob("*.yaml"))
+    best = tmp_path / "best.yaml"
+    best.write_text(f"# the best\n{first.read_text()}")
+    assert retrain("--front", front, "--out", tmp_path / "trained", "--most", 1, "--without", best) == 0
+    (row,) = csv.DictReader((tmp_path / "trained" / "front.csv").open())
+    assert row["network"] == others[0].stem
+    assert retrain("--front", front, "--out", tmp_path / "trained", "--without", tmp_path / "no.yaml") == 2
+    assert "error: --without: " in capsys.readouterr().err
+    for file in others:
+        file.unlink()
+    assert retrain("--front", front, "--out", tmp_path / "trained", "--without", best) == 0
+    assert capsys.readouterr().out == "the front has no other network\n"
+
+
 def test_one_that_diverges_stops_no_other(front, tmp_path, capsys, monkeypatch):
     """It is named in the end; the others are trained, and stand in the table."""
     loss = NetworkStep._loss
