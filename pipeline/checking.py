@@ -15,7 +15,10 @@ from search.feasible import Feasible
 from search.problem import ACCURACY, SCORE, Constraint, Problem, parse_constraint
 from supernet import SpecError, load_space, load_spec
 from supernet.values import UserError, did_you_mean, printable, show
+from training import optimization
 from training.data.sources import data_directory
+from training.reading import read_network_config
+from training.recipes import with_variant
 
 from .config import DeviceConfig, PipelineConfig
 from .reading import Pipeline
@@ -39,10 +42,8 @@ def check(pipeline: Pipeline) -> None:
     for index, device in enumerate(shared.devices):
         if device.table:
             _check_table(device, f"devices[{index}]", pipeline)
-    names = {BEST, FRONT}
-    for index, network in enumerate(shared.networks.beside):
-        _check_network(network, f"networks.beside[{index}]", names)
     _check_reachable(pipeline, limits)
+    _check_training(pipeline)
 
 
 def check_measuring(devices: Iterable[DeviceConfig], out: Path) -> None:
@@ -99,6 +100,19 @@ def _check_table(device: DeviceConfig, where: str, pipeline: Pipeline) -> None:
             f"{printable(device.table)} lacks {len(missing)} of {len(asked)} parts of the space, such as {missing[0]}; "
             "plan the space that is trained, supernet/space.yaml in the folder of the pipeline (docs/your_iphone.md)",
         )
+
+
+def _check_training(pipeline: Pipeline) -> None:
+    recipe = with_variant(pipeline.recipe, None) | {"spec": "any"}
+    sections = {"supernet": pipeline.supernet, "retrain": read_network_config(recipe, (), "retrain")}
+    for section, config in sections.items():
+        try:
+            optimization.check(config.optimizer, config.schedule)
+        except SpecError as error:
+            raise error.under(section) from None
+    names = {BEST, FRONT}
+    for index, network in enumerate(pipeline.shared.networks.beside):
+        _check_network(network, f"networks.beside[{index}]", names)
 
 
 def _check_network(network: str, where: str, names: set[str]) -> None:

@@ -12,9 +12,9 @@ from supernet.values import UserError, printable
 from supernet.whole_files import write_whole
 
 from .records import Record, Records, changes
-from .running import run, shown
+from .running import CommandError, run, shown
 from .saying import seconds_in_words
-from .stage import Stage, inputs, maker
+from .stage import Command, Stage, inputs, maker
 
 NAMED = 4
 """Changes that are said; of more, their number."""
@@ -98,7 +98,7 @@ def _run_commands(stage: Stage, record: Record, records: Records) -> None:
     try:
         for command in stage.commands:
             print(f"    $ {shown(command)}", flush=True)
-            run(command)
+            _run(command, stage)
         missing = [path for path in stage.makes if not path.exists()]
         if missing:
             raise UserError(f"{stage.name}: {printable(str(missing[0]))} is not there, but all commands ended well")
@@ -106,6 +106,14 @@ def _run_commands(stage: Stage, record: Record, records: Records) -> None:
     finally:
         record.seconds = before + time.monotonic() - began
         records.write(record)
+
+
+def _run(command: Command, stage: Stage) -> None:
+    try:
+        run(command)
+    except CommandError as error:
+        files = "".join(f"; its options, made of the config: {printable(str(file))}" for file in stage.written)
+        raise UserError(f"{stage.name}: {error}{files}") from None
 
 
 def _now() -> str:

@@ -20,6 +20,10 @@ from .stages import ROOT
 STOPPED = 130
 
 
+class CommandError(UserError):
+    """It ended with another status than 0, and said why."""
+
+
 def shown(command: Command) -> str:
     """As it can be typed in the checkout."""
     words = ["python" if word == sys.executable else word for word in command.words]
@@ -42,7 +46,7 @@ def run(command: Command) -> None:
     if is_asked_to_stop or child.returncode in (STOPPED, -signal.SIGINT, -signal.SIGTERM):
         raise KeyboardInterrupt
     if child.returncode:
-        raise UserError(f"this command ended with status {child.returncode}, see above: {shown(command)}")
+        raise CommandError(f"the command above ended with status {child.returncode}, and said why")
     if command.into is not None:
         write_whole(command.into, text)
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from supernet.values import SpecError, printable
+from training import optimization
 from training.launching import launch
 from training.loop import train
 from training.network_config import NetworkConfig
@@ -34,6 +35,7 @@ def check(config: NetworkConfig, out: Path) -> None:
     """What can be known before processes are started, a job waits in a queue, and data are looked through."""
     if out.exists() and not out.is_dir():
         raise SpecError("--out", f"{printable(str(out))} is a file; a run is a folder")
+    optimization.check(config.optimizer, config.schedule)
     specs_of_steps(wanted_spec(config), config)
     if config.init and not has_checkpoints(out) and not Path(config.init).expanduser().exists():
         raise SpecError("init", f"there is no {printable(config.init)}")

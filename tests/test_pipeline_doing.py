@@ -136,8 +136,10 @@ def test_a_lost_result_is_made_again(world, capsys):
 def test_an_unfinished_stage_goes_on(world, capsys):
     records, stages = world
     one, _ = stages()
-    broken = replace(one, commands=(*one.commands, FAILS))
-    with pytest.raises(UserError, match="ended with status 2, see above: python -c"):
+    broken = replace(one, commands=(*one.commands, FAILS), written={records.out / "one.yaml": ""})
+    with pytest.raises(
+        UserError, match=r"^one: the command above ended with status 2, and said why; its options, .*/one.yaml"
+    ):
         done(records, broken)
     assert records.of("one").finished is None
     assert done(records, one) == ["aa"]

@@ -159,6 +159,21 @@ def test_images_that_are_not_there(written, path, said):
         check(pipeline)
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("supernet.schedule.warmup_epochs=30", "supernet.schedule.warmup_epochs: 30 are not fewer than 20 epochs"),
+        ("retrain.schedule.warmup_epochs=30", "retrain.schedule.warmup_epochs: 30 are not fewer than"),
+        ("retrain.optimizer.name=adamww", "retrain.optimizer.name: 'adamww' is none of timm's: did you mean 'adamw'"),
+    ],
+)
+def test_what_would_fail_after_hours(written, override, said):
+    pipeline = load_pipeline(written(), [override])
+    with pytest.raises(SpecError) as error:
+        check(pipeline)
+    assert str(error.value).startswith(said)
+
+
 def test_a_family_without_a_recipe(written):
     text = DIGITS.replace("space: tiny", "space: hybrid").replace("retrain: {like: digits}", "")
     with pytest.raises(

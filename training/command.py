@@ -14,6 +14,7 @@ import torch
 from supernet import NetSpec, Space, SpecError, command_line, load_space, load_spec
 from supernet.values import UserError, first_line, printable
 
+from . import optimization
 from .data import open_data
 from .evaluation import evaluate_members
 from .launching import launch
@@ -78,6 +79,7 @@ def _check(config: SupernetConfig, out: Path) -> None:
     """What can be known before processes are started, a job waits in a queue, and data are looked through."""
     if out.exists() and not out.is_dir():
         raise SpecError("--out", f"{printable(str(out))} is a file; a run is a folder")
+    optimization.check(config.optimizer, config.schedule)
     try:
         space = load_space(config.space)
     except SpecError as error:

@@ -12,6 +12,9 @@ from supernet.values import SpecError, did_you_mean, first_line
 
 from .config import OptimizerConfig, ScheduleConfig
 
+MANY = 1000
+"""Steps of an epoch, where it is not known how many there are."""
+
 
 def make_optimizer(
     net: nn.Module, config: OptimizerConfig, images_per_step: int, layer_decay: float | None = None
@@ -45,17 +48,28 @@ def peak_lr(config: OptimizerConfig, images_per_step: int) -> float:
     return config.lr * images_per_step / config.lr_per_images if config.lr_per_images else config.lr
 
 
+def check(optimizer: OptimizerConfig, schedule: ScheduleConfig) -> None:
+    """What is wrong whatever is trained, and on however many images. SpecError."""
+    make_optimizer(nn.Linear(1, 1), optimizer, images_per_step=1)
+    _warmup_steps(schedule, MANY)
+
+
+def _warmup_steps(config: ScheduleConfig, steps_per_epoch: int) -> int:
+    steps = round(config.warmup_epochs * steps_per_epoch)
+    if steps >= config.epochs * steps_per_epoch:
+        raise SpecError("schedule.warmup_epochs", f"{config.warmup_epochs:g} are not fewer than {config.epochs} epochs")
+    return steps
+
+
 def make_schedule(optimizer: torch.optim.Optimizer, config: ScheduleConfig, steps_per_epoch: int) -> Scheduler:
     """Warm-up and cosine, then the lowest rate; a function of the step alone."""
     total = config.epochs * steps_per_epoch
     after = config.cosine_from == "warmup"
-    warmup = round(config.warmup_epochs * steps_per_epoch)
+    warmup = _warmup_steps(config, steps_per_epoch)
     peak = optimizer.param_groups[0]["lr"]
     for field in ("warmup_lr", "min_lr"):
         if getattr(config, field) > peak:
             raise SpecError(f"schedule.{field}", f"{getattr(config, field):g} is above the highest rate, {peak:g}")
-    if warmup >= total:
-        raise SpecError("schedule.warmup_epochs", f"{config.warmup_epochs:g} are not fewer than {config.epochs} epochs")
     return CosineLRScheduler(
         optimizer,
         t_initial=total - warmup if after else total,
