@@ -25,14 +25,12 @@ from .reading import Pipeline
 from .stages import BEST, FRONT, table_of
 
 ON_A_MAC = ("coreml", "iphone")
-DIGITS = 10
-"""Classes of the images that come along."""
 
 
-def check(pipeline: Pipeline) -> None:
-    """UserError, in one line."""
+def check(pipeline: Pipeline, *, with_images: bool = True) -> None:
+    """UserError, in one line. Where tables alone are measured, the images need not be there."""
     shared = pipeline.shared
-    if shared.data.source != "digits":
+    if with_images and shared.data.source != "digits":
         data_directory(shared.data.path)
     limits = [_limit(text, f"budget[{index}]", pipeline) for index, text in enumerate(shared.budget)]
     for index, metric in enumerate(pipeline.search.objectives):
@@ -89,10 +87,8 @@ def _check_table(device: DeviceConfig, where: str, pipeline: Pipeline) -> None:
         table = LatencyTable(device.table, device.device or None)
     except SpecError as error:
         raise error.under(where) from None
-    data = pipeline.shared.data
-    classes = data.num_classes or (DIGITS if data.source == "digits" else 0)
-    space = load_space(pipeline.shared.space).with_(num_classes=classes)
-    asked = [unit for unit in space_units(space) if classes or unit.part != "head"]
+    space = load_space(pipeline.shared.space).with_(num_classes=pipeline.classes)
+    asked = [unit for unit in space_units(space) if pipeline.classes or unit.part != "head"]
     missing = [unit for unit in asked if not table.knows(unit)]
     if missing:
         raise SpecError(
@@ -133,7 +129,7 @@ def _check_reachable(pipeline: Pipeline, limits: Iterable[Constraint]) -> None:
     known = [one for one in limits if one.at_most and one.metric in (*COUNTED, SIZE)]
     if not known:
         return
-    space = load_space(pipeline.shared.space).with_(num_classes=pipeline.shared.data.num_classes or 1)
+    space = load_space(pipeline.shared.space).with_(num_classes=pipeline.classes or 1)
     problem = Problem(Costs(space), (ACCURACY,), known)
     try:
         Feasible(problem).check(np.random.default_rng(0))

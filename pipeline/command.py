@@ -16,7 +16,7 @@ from training.claim import claimed
 from training.environment import environment
 
 from .checking import check, check_measuring
-from .doing import do, put_aside_others, why
+from .doing import do, others, put_aside_others, why
 from .reading import Pipeline, load_pipeline
 from .records import Records
 from .running import shown
@@ -29,13 +29,13 @@ REPORT = "report"
 
 def pipeline_command(args: argparse.Namespace) -> int:
     pipeline = load_pipeline(args.config, args.overrides)
-    check(pipeline)
     out: Path = args.out.expanduser()
     steps = stages(pipeline, out)
     only, again = _chosen(args.only, steps, "--only"), _chosen(args.again, steps, "--again")
     if out.exists() and not out.is_dir():
         raise SpecError("--out", f"{printable(str(out))} is a file; a pipeline has a folder")
     wanted = [stage for stage in steps if not only or only & {stage.kind, stage.name}]
+    check(pipeline, with_images=any(stage.kind != "tables" for stage in wanted))
     if args.plan:
         return _show_plan(steps, wanted, again, Records(out))
     if any(stage.kind == "tables" for stage in wanted):
@@ -83,6 +83,8 @@ def _begin(pipeline: Pipeline, out: Path) -> None:
 def _show_plan(steps: Sequence[Stage], wanted: Sequence[Stage], again: set[str], records: Records) -> int:
     """What would be done, as far as it is known before the first stage runs."""
     changing: set[str] = set()
+    for name in others(steps, records):
+        print(f"{printable(name)}: not asked for any more, to be kept in {printable(str(records.earlier))}")
     for number, stage in enumerate(steps, start=1):
         if stage not in wanted:
             continue

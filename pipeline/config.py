@@ -28,6 +28,8 @@ class DeviceConfig(Options, frozen=True):
     """Of this computer's processor."""
     networks: Annotated[int, Limit(3, 10**6)] = 30
     """Whole networks that are measured beside the blocks."""
+    jobs: Positive = 1
+    """Processes that make the files of it; Core ML takes 1 GB in each."""
     protocol: tuple[str, ...] = ()
     """Changes of how it is measured, such as rounds=3."""
     compute_units: Annotated[str, Choice(("all", "cpu_and_ne", "cpu_and_gpu", "cpu_only"))] = "all"

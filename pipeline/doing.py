@@ -86,9 +86,13 @@ def do(stage: Stage, number: int, where: str, records: Records, *, again: bool =
     print(f"    {seconds_in_words(record.seconds)}, in {printable(str(stage.folder))}", flush=True)
 
 
+def others(stages: Iterable[Stage], records: Records) -> list[str]:
+    """What was begun and is none of these: a device, or a network to compare with, that the config has no more."""
+    return sorted(records.names() - {stage.name for stage in stages})
+
+
 def put_aside_others(stages: Iterable[Stage], records: Records) -> None:
-    """What was done and is none of these: a device, or a network to compare with, that the config has no more."""
-    for name in sorted(records.names() - {stage.name for stage in stages}):
+    for name in others(stages, records):
         records.put_aside(name, records.out / name)
         print(f"{printable(name)}: not asked for any more, and kept in {printable(str(records.earlier))}", flush=True)
 
@@ -128,4 +132,5 @@ def _check_reads(stage: Stage) -> None:
 
 def _maker(name: str) -> str:
     kind = maker(name)
-    return f"which the stage {kind} makes: --only {kind}" if kind else "which the config names"
+    other = ", or say data.num_classes" if name == "supernet/space.yaml" else ""
+    return f"which the stage {kind} makes: --only {kind}{other}" if kind else "which the config names"

@@ -36,6 +36,8 @@ ELSEWHERE = {
     "retrain": {"spec": "", "init": "networks.from_supernet"},
 }
 """Options that a section can't have, and where they are said instead; empty: a stage before gives them."""
+DIGITS = 10
+"""Classes of the images that come along."""
 IMAGES = ("source", "path", "train", "validation", "image_key", "label_key", "num_classes", "held_out")
 """Options of `data` that say which images; the others say how they are read."""
 
@@ -51,6 +53,11 @@ class Pipeline:
     """Without supernet and tables."""
     recipe: dict[str, Any]
     """YAML's values of a NetworkConfig without `spec`, and of `variants`."""
+
+    @property
+    def classes(self) -> int:
+        """Of the images, as far as the config knows; 0 where they are counted later."""
+        return self.shared.data.num_classes or (DIGITS if self.shared.data.source == "digits" else 0)
 
     def plain(self) -> dict[str, Any]:
         """A config that is read as the same pipeline and needs no other file."""

@@ -122,6 +122,7 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple
         if old == new:
             continue
         if name.startswith("file "):
-            yield name, f"{printable(name.removeprefix('file '))} {'changed' if old and new else 'is new'}"
+            how = "changed" if old and new else "is new" if new else "is gone"
+            yield name, f"{printable(name.removeprefix('file '))} {how}"
         else:
             yield name, f"{printable(name)} was {show(old)}, now {show(new)}"

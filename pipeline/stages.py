@@ -12,7 +12,7 @@ from msgspec.structs import replace
 import supernet
 from search.config import TableConfig
 from search.reading import format_config as format_search
-from supernet import load_space, published_names
+from supernet import format_space, load_space, published_names
 from supernet.config_files import find_file
 from supernet.options import Options
 from supernet.plain_yaml import write_yaml
@@ -36,7 +36,7 @@ processes all but their number, by which the images of a step are multiplied."""
 def stages(pipeline: Pipeline, out: Path) -> list[Stage]:
     """All but the report, which is made of what these leave."""
     made = [_supernet(pipeline, out)]
-    made += [_table(device, out) for device in pipeline.shared.devices if not device.table]
+    made += [_table(pipeline, device, out) for device in pipeline.shared.devices if not device.table]
     made += [_search(pipeline, out), *_networks(pipeline, out), _judged(pipeline, out)]
     return [*made, _packages(pipeline, out)] if pipeline.shared.packages.formats else made
 
@@ -84,14 +84,22 @@ def _init(pipeline: Pipeline) -> dict[str, Path]:
     return {"init": Path(pipeline.supernet.init).expanduser()} if pipeline.supernet.init else {}
 
 
-def _table(device: DeviceConfig, out: Path) -> Stage:
-    folder, space = out / "tables" / device.name, out / "supernet" / "space.yaml"
+def _table(pipeline: Pipeline, device: DeviceConfig, out: Path) -> Stage:
+    """Where the config knows how many classes there are, it needs no supernet, and may be measured meanwhile."""
+    folder = out / "tables" / device.name
+    space, written = out / "supernet" / "space.yaml", {}
+    options = {name: value for name, value in flat(device) if name not in ("name", "table", "device", "jobs")}
+    reads = {"supernet/space.yaml": space}
+    if pipeline.classes:
+        space = out / "configs" / "space.yaml"
+        written = {space: format_space(load_space(pipeline.shared.space).with_(num_classes=pipeline.classes))}
+        reads = {"space": find_file(pipeline.shared.space, SPACES, "space")}
+        options["data.num_classes"] = pipeline.classes
     plan, table = folder / "plan", table_of(device, out)
     form = {"onnxruntime": "onnx", "coreml": "coreml", "iphone": "coreml"}.get(device.by)
-    options = {name: value for name, value in flat(device) if name not in ("name", "table", "device")}
     commands = [_module("latency_lut", "plan", space, "--networks", device.networks, "--out", plan)]
     if form is not None:
-        commands.append(_module("latency_lut", "export", plan, "--to", form))
+        commands.append(_module("latency_lut", "export", plan, "--to", form, "--jobs", device.jobs))
     commands.append(_module("latency_lut", "measure", plan, "--table", table, *_measuring(device)))
     drawn, judged = folder / "fit.svg", folder / "fit.json"
     commands.append(_module("latency_lut", "validate", table, "--plot", drawn, "--json", into=judged))
@@ -102,9 +110,10 @@ def _table(device: DeviceConfig, out: Path) -> Stage:
         folder,
         tuple(commands),
         options,
-        {"supernet/space.yaml": space},
+        reads,
         (table, judged),
-        stays=frozenset(options) - {"by", "threads", "compute_units", "phone"},
+        stays=frozenset(options) - {"by", "threads", "compute_units", "phone", "data.num_classes"},
+        written=written,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.doing import do, put_aside_others, why
-from pipeline.records import Records
+from pipeline.records import Records, changes
 from pipeline.running import run, shown
 from pipeline.stage import Command, Stage, digest, flat, inputs
 from search.config import OptunaConfig, SearchConfig
@@ -256,6 +256,11 @@ time.sleep(60)
         run(Command((sys.executable, "-c", program)))
     asking.join()
     assert written.exists()
+
+
+def test_files_that_are_new_changed_or_gone():
+    before, now = {"file a": "1", "file b": "1", "file d": ""}, {"file b": "2", "file c": "1", "file d": ""}
+    assert [clause for _, clause in changes(before, now)] == ["a is gone", "b changed", "c is new"]
 
 
 def test_options_are_named_one_by_one():

@@ -3,12 +3,16 @@
 import pytest
 from made_pipeline import make_table
 
+from pipeline.__main__ import main
 from pipeline.checking import check
+from pipeline.doing import do
 from pipeline.reading import PIPELINES, load_pipeline
+from pipeline.records import Records
 from pipeline.saying import ended
 from pipeline.stages import stages
-from supernet import SpecError
+from supernet import SpecError, parse_space
 from supernet.plain_yaml import write_yaml
+from supernet.values import UserError
 
 DIGITS = """
 space: tiny
@@ -105,10 +109,36 @@ def test_what_reads_the_results_of_others(written, tmp_path):
     pipeline = load_pipeline(written(), ["networks.front=1", "networks.beside=[iformer_t]"])
     found = {one.name: one.makers for one in stages(pipeline, tmp_path)}
     assert found["supernet"] == set() == found["networks/iformer_t"]
+    assert found["tables/host"] == set(), "it is known that there are 10 classes"
     assert found["search"] == {"supernet", "tables/host"}
     assert found["networks/front"] == {"supernet", "search"}
     assert found["judged"] == {"networks/best", "networks/iformer_t"}
     assert found["packages"] == {"search", "networks/best"}
+
+
+FOLDER = ["data.source=folder", "data.path=/nowhere"]
+
+
+def test_a_table_needs_the_supernet_where_classes_are_counted(written, tmp_path):
+    counted, said = (
+        next(stage for stage in stages(load_pipeline(written(), changes), tmp_path) if stage.kind == "tables")
+        for changes in (FOLDER, [*FOLDER, "data.num_classes=7"])
+    )
+    assert (counted.makers, said.makers) == ({"supernet"}, set())
+    (space,) = said.written.values()
+    assert parse_space(space).num_classes == 7
+    with pytest.raises(
+        UserError, match=r"space.yaml is missing, which the stage supernet makes: .*, or say data.num_cl"
+    ):
+        do(counted, 1, "", Records(tmp_path))
+
+
+def test_a_table_is_measured_where_the_images_are_not(written, tmp_path, capsys):
+    arguments = [str(written()), "--out", str(tmp_path / "out"), "--plan", *(f"--set={one}" for one in FOLDER)]
+    assert main([*arguments, "--only", "tables"]) == 0
+    assert "[2/7] tables/host: measures" in capsys.readouterr().out
+    assert main([*arguments, "--only", "tables", "search"]) == 2
+    assert "data.path: there is no /nowhere" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
