@@ -7,9 +7,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-if __name__ == "__main__":  # what follows imports PyTorch, which takes seconds
-    sys.excepthook = lambda kind, *of_it: None if kind is KeyboardInterrupt else sys.__excepthook__(kind, *of_it)
-
 from supernet.command_line import count, positive, run_safely
 
 from .bench_command import bench_command

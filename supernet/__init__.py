@@ -1,5 +1,7 @@
 """What a network is: specs, blocks, the five published families, and the modules, counts and weights that follow."""
 
+from . import starting  # noqa: F401  isort: skip
+
 from .counting import Count, count
 from .elastic import Subnet, Supernet, sort_channels
 from .fusing import fuse, fuse_part

@@ -18,8 +18,7 @@ number, or more of the kind.
 UNUSUAL = """
 ## Processes
 
-Ctrl-C ends a command at any moment without a traceback, and the same command goes on where it was; only while Python
-still loads `python -m supernet` or `python -m deploy`, in their first seconds, Python itself answers, with a traceback.
+Ctrl-C ends a command at any moment without a traceback, and the same command goes on where it was.
 
 A worker of Ray that is killed is replaced, and what it did is done again. A network whose worker dies again and again
 ends the search: `the evaluation of a network failed 3 times: The actor is dead because its worker process has died.`
