@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pytest
 from judged_runs import DIGITS, write_run
@@ -17,9 +18,11 @@ from pipeline.report.curves import steps_per_epoch
 from pipeline.report.devices import fit_in_words
 from pipeline.report.examples import SHOWN, mistakes
 from pipeline.report.family import differences
+from pipeline.report.headline import _kept
 from pipeline.report.judged import mistakes_in_words
 from pipeline.report.page import report_html
 from pipeline.report.published import nearest
+from search.problem import parse_constraint
 from search.results.markup import data_in
 from supernet import count, load_spec
 from tests.browser import shown
@@ -281,6 +284,22 @@ def test_the_page_is_alone_and_its_policy_knows_its_own_scripts(page):
 def test_steps_of_an_epoch_follow_from_the_log(steps):
     log = [{"step": step, "epoch": (step - 1) // steps} for step in range(10, 30 * steps, 10)]
     assert steps_per_epoch(log) == steps
+
+
+@pytest.mark.parametrize(
+    ("ms", "said"),
+    [
+        (1.0, ("kept", "kept: 1 ms")),
+        (0.98765, ("kept", "kept: 0.988 ms")),
+        (1.0004, ("broken", "broken: 1.0004 ms")),
+        (None, ("unknown", "not known")),
+    ],
+)
+def test_a_limit_that_is_kept_or_broken(ms, said):
+    best = SimpleNamespace(value={"latency phone": ms}.get)
+    kind, state = said
+    assert f'<li class="{kind}">' in (line := _kept(best, parse_constraint("latency phone <= 1 ms")))
+    assert f"<span>{state}</span>" in line
 
 
 def test_mistakes_in_words():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deploy.files import content_bytes
-from search.costs import LATENCY, show
+from search.costs import LATENCY, show, show_exactly
 from search.problem import ACCURACY, Constraint
 from search.results.findings import limit_words
 from search.results.markup import text, tile
@@ -38,12 +38,11 @@ def _lede(found: Found, best: Trained) -> str:
 
 def _tiles(found: Found, best: Trained) -> list[str]:
     seen = None if found.search is None else found.search.of_best(ACCURACY)
-    as_seen = "" if seen is None else show(ACCURACY, seen)
     if best.accuracy is not None:
-        said = f"; {as_seen.replace(' ', NARROW)} as the search saw it" if as_seen else ""
+        said = f"; {_inline(ACCURACY, seen)} as the search saw it" if seen is not None else ""
         tiles = [tile(show(ACCURACY, best.accuracy), f"top-1, trained{said}", "lead")]
     else:
-        tiles = [tile(as_seen, "top-1 as the search saw it", "lead")] if as_seen else []
+        tiles = [] if seen is None else [tile(show(ACCURACY, seen), "top-1 as the search saw it", "lead")]
     tiles += [_latency(best, metric) for metric in best.costs if metric.startswith(LATENCY)]
     tiles.append(tile(show("params", best.costs["params"]), "parameters"))
     tiles.append(tile(show("macs", best.costs["macs"]), "multiply-accumulates"))
@@ -54,13 +53,18 @@ def _tiles(found: Found, best: Trained) -> list[str]:
 
 def _latency(best: Trained, metric: str) -> str:
     interval, measured = best.intervals[metric], best.measured.get(metric)
-    around = f", {interval.low:.3g} to {_short(interval.high)}" if interval.is_known() else ""
-    said = "" if measured is None else f"; measured {_short(measured)}"
-    return tile(f"{best.costs[metric]:.3g} ms", f"{printable(metric)}, predicted{around}{said}")
+    around = f", {interval.low:.3g} to {_inline(metric, interval.high)}" if interval.is_known() else ""
+    said = "" if measured is None else f"; measured {_inline(metric, measured)}"
+    return tile(_figure(metric, best.costs[metric]), f"{printable(metric)}, predicted{around}{said}")
 
 
-def _short(ms: float) -> str:
-    return f"{ms:.3g}\N{NO-BREAK SPACE}ms"
+def _figure(metric: str, value: float) -> str:
+    """Predictions are good for three digits at most."""
+    return f"{value:.3g} ms" if metric.startswith(LATENCY) else show(metric, value)
+
+
+def _inline(metric: str, value: float) -> str:
+    return _figure(metric, value).replace(" ", NARROW)
 
 
 def _budget(found: Found, best: Trained) -> str:
@@ -75,6 +79,9 @@ def _kept(best: Trained, limit: Constraint) -> str:
         state, kind = "not known", "unknown"
     else:
         is_kept = value <= limit.limit if limit.at_most else value >= limit.limit
-        state = f"{'kept' if is_kept else 'broken'}: {show(limit.metric, value)}"
+        figure = _figure(limit.metric, value)
+        if value != limit.limit and figure == _figure(limit.metric, limit.limit):
+            figure = show_exactly(limit.metric, value)
+        state = f"{'kept' if is_kept else 'broken'}: {figure}"
         kind = "kept" if is_kept else "broken"
     return f'<li class="{kind}"><b>{text(limit_words(limit))}</b><span>{text(state)}</span></li>'

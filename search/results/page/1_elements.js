@@ -43,7 +43,17 @@ function fixed(value, decimals) {
 
 const number = (metric, value) => (value === null ? "–" : fixed(value / metric.factor, metric.decimals));
 const unitOf = (metric, value) => (value === null || !metric.unit ? "" : ` ${metric.unit}`);
-const withUnit = (metric, value) => `${number(metric, value)}${unitOf(metric, value)}`;
+
+function withUnit(metric, value) {
+  const shown = metric.unit === "k" && value >= 1e6 ? inMillions(metric, value) : metric; // a published one beside tiny ones
+  return `${number(shown, value)}${unitOf(shown, value)}`;
+}
+
+function inMillions(metric, value) {
+  const millions = { ...metric, unit: "M", factor: 1e6 };
+  return { ...millions, decimals: decimalsOf(millions, [value]) };
+}
+
 const axisTitle = (metric) => (metric.unit ? `${metric.shown}, ${metric.unit}` : metric.shown);
 
 // With as many decimals as it takes for the ends to differ.
