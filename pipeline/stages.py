@@ -112,7 +112,7 @@ def _table(pipeline: Pipeline, device: DeviceConfig, out: Path) -> Stage:
         options,
         reads,
         (table, judged),
-        stays=frozenset(options) - {"by", "threads", "compute_units", "phone", "data.num_classes"},
+        stays=frozenset(options) - {"by", "threads", "compute_units", "phone"},
         written=written,
     )
 
