@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -146,7 +146,7 @@ def _space(name: str, resolution: int | None) -> Space:
     return space if resolution is None else space.with_(resolutions=(resolution,))
 
 
-def protocol_of(settings: list[str], usual: Protocol) -> Protocol:
+def protocol_of(settings: Sequence[str], usual: Protocol) -> Protocol:
     fields = msgspec.to_builtins(usual)
     for setting in settings:
         name, equals, value = setting.partition("=")

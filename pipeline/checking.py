@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from latency_lut.command import protocol_of
 from latency_lut.lookup import LatencyTable
+from latency_lut.protocol import Protocol
 from latency_lut.units import space_units
 from search.costs import COUNTED, LATENCY, SIZE, Costs
 from search.feasible import Feasible
@@ -16,12 +20,13 @@ from search.problem import ACCURACY, SCORE, Constraint, Problem, parse_constrain
 from supernet import SpecError, load_space, load_spec
 from supernet.values import UserError, did_you_mean, printable, show
 from training import optimization
+from training.config import RunConfig
 from training.data.sources import data_directory
 from training.reading import read_network_config
-from training.recipes import with_variant
+from training.recipes import VARIANTS, with_variant
 
 from .config import DeviceConfig, PipelineConfig
-from .reading import Pipeline
+from .reading import DIGITS, Pipeline
 from .stages import BEST, FRONT, table_of
 
 ON_A_MAC = ("coreml", "iphone")
@@ -32,6 +37,8 @@ def check(pipeline: Pipeline, *, with_images: bool = True) -> None:
     shared = pipeline.shared
     if with_images and shared.data.source != "digits":
         data_directory(shared.data.path)
+    if shared.data.source == "digits" and 0 < shared.data.num_classes < DIGITS:
+        raise SpecError("data.num_classes", f"{shared.data.num_classes} is too few: the digits have {DIGITS} classes")
     limits = [_limit(text, f"budget[{index}]", pipeline) for index, text in enumerate(shared.budget)]
     for index, metric in enumerate(pipeline.search.objectives):
         _check_metric(metric, f"search.objectives[{index}]", pipeline)
@@ -40,6 +47,8 @@ def check(pipeline: Pipeline, *, with_images: bool = True) -> None:
     for index, device in enumerate(shared.devices):
         if device.table:
             _check_table(device, f"devices[{index}]", pipeline)
+        else:
+            _check_protocol(device, f"devices[{index}]")
     _check_reachable(pipeline, limits)
     _check_training(pipeline)
 
@@ -47,12 +56,21 @@ def check(pipeline: Pipeline, *, with_images: bool = True) -> None:
 def check_measuring(devices: Iterable[DeviceConfig], out: Path) -> None:
     """Who is measured for the first time must be within reach."""
     for device in devices:
+        if device.by == "cuda" and not torch.cuda.is_available() and not table_of(device, out).exists():
+            raise UserError(f"{device.name}: cuda is not here: PyTorch sees no GPU; onnxruntime or torch would run")
         if device.by in ON_A_MAC and sys.platform != "darwin" and not table_of(device, out).exists():
             raise UserError(
                 f"{device.name}: {device.by} is measured from a Mac, and this is none. Run there `--only tables`, or "
                 "name a table that was measured elsewhere: devices.table (docs/your_iphone.md); without a Mac, "
                 "`--only supernet` trains until then"
             )
+
+
+def _check_protocol(device: DeviceConfig, where: str) -> None:
+    try:
+        protocol_of(device.protocol, Protocol())
+    except SpecError as error:
+        raise SpecError(f"{where}.protocol", error.message) from None
 
 
 def _names(shared: PipelineConfig) -> list[str]:
@@ -99,16 +117,26 @@ def _check_table(device: DeviceConfig, where: str, pipeline: Pipeline) -> None:
 
 
 def _check_training(pipeline: Pipeline) -> None:
-    recipe = with_variant(pipeline.recipe, None) | {"spec": "any"}
-    sections = {"supernet": pipeline.supernet, "retrain": read_network_config(recipe, (), "retrain")}
-    for section, config in sections.items():
-        try:
-            optimization.check(config.optimizer, config.schedule)
-        except SpecError as error:
-            raise error.under(section) from None
-    names = {BEST, FRONT}
-    for index, network in enumerate(pipeline.shared.networks.beside):
+    """All that trains, by the recipe that it gets."""
+    names, beside = {BEST, FRONT}, pipeline.shared.networks.beside
+    for index, network in enumerate(beside):
         _check_network(network, f"networks.beside[{index}]", names)
+    _check_optimization("supernet", pipeline.supernet)
+    for network in (None, *beside):
+        recipe = with_variant(pipeline.recipe, network) | {"spec": network or "any"}
+        has_variant = network in (pipeline.recipe.get(VARIANTS) or {})
+        section = f"retrain.{VARIANTS}.{network}" if has_variant else "retrain"
+        _check_optimization(section, read_network_config(recipe, (), section))
+    launch = pipeline.shared.launch
+    if launch and shutil.which(launch[0]) is None:
+        raise SpecError("launch", f"there is no program {show(launch[0])}")
+
+
+def _check_optimization(section: str, config: RunConfig) -> None:
+    try:
+        optimization.check(config.optimizer, config.schedule)
+    except SpecError as error:
+        raise error.under(section) from None
 
 
 def _check_network(network: str, where: str, names: set[str]) -> None:

@@ -15,6 +15,7 @@ from supernet.whole_files import write_whole
 from training.claim import claimed
 from training.environment import environment
 
+from .asked import Asked
 from .checking import check, check_measuring
 from .doing import do, others, put_aside_others, why
 from .reading import Pipeline, load_pipeline
@@ -37,19 +38,22 @@ def pipeline_command(args: argparse.Namespace) -> int:
     wanted = [stage for stage in steps if not only or only & {stage.kind, stage.name}]
     check(pipeline, with_images=any(stage.kind != "tables" for stage in wanted))
     if args.plan:
-        return _show_plan(steps, wanted, again, Records(out))
-    if any(stage.kind == "tables" for stage in wanted):
-        check_measuring(pipeline.shared.devices, out)
+        return _show_plan(steps, wanted, again, Records(out), is_whole=not only)
+    names = {stage.name for stage in wanted}
+    check_measuring([one for one in pipeline.shared.devices if f"tables/{one.name}" in names], out)
     with claimed(out, "stages"):
         _begin(pipeline, out)
-        put_aside_others(steps, Records(out))
+        if not only:
+            put_aside_others(steps, Records(out))
+        asked = Asked(out, {stage.name for stage in wanted if again & {stage.kind, stage.name}})
         began = time.monotonic()
         for number, stage in enumerate(steps, start=1):
             if stage not in wanted:
                 continue
             try:
                 where = f"[{number}/{len(steps) + 1}] {stage.name}"
-                do(stage, number, where, Records(out), again=bool(again & {stage.kind, stage.name}))
+                do(stage, number, where, Records(out), again=stage.name in asked.left)
+                asked.was_done(stage.name)
             except KeyboardInterrupt:
                 print(f"\nstopped in {stage.name}; the same command goes on", file=sys.stderr)
                 return 130
@@ -80,16 +84,22 @@ def _begin(pipeline: Pipeline, out: Path) -> None:
         raise SpecError("--out", f"{printable(str(out))} can't be written: {error.strerror}") from None
 
 
-def _show_plan(steps: Sequence[Stage], wanted: Sequence[Stage], again: set[str], records: Records) -> int:
+def _show_plan(
+    steps: Sequence[Stage], wanted: Sequence[Stage], again: set[str], records: Records, is_whole: bool
+) -> int:
     """What would be done, as far as it is known before the first stage runs."""
     changing: set[str] = set()
-    for name in others(steps, records):
+    for name in others(steps, records) if is_whole else ():
         print(f"{printable(name)}: not asked for any more, to be kept in {printable(str(records.earlier))}")
     for number, stage in enumerate(steps, start=1):
         if stage not in wanted:
             continue
-        due = why(stage, inputs(stage), records, again=bool(again & {stage.kind, stage.name}))
+        is_again, now = bool(again & {stage.kind, stage.name}), inputs(stage)
+        due = why(stage, now, records, again=is_again)
         state = "there already" if due is None else f"to do{f': {due.reason}' if due.reason else ''}"
+        if due is not None and not is_again and (due.makes_place or not stage.folder.exists()):
+            found = records.earlier_of(stage, now)
+            state += f"; goes on from {printable(str(found[0]))}, an earlier result" if found else ""
         read = sorted(stage.makers & changing)
         if due is None and read:
             state += f"; to do again if what it reads of {' and '.join(read)} becomes another"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -42,11 +42,11 @@ def _why(stage: Stage, wanted: dict[str, Any], records: Records) -> Due | None:
     record = records.of(stage.name)
     if record is None:
         return Due("", makes_place=stage.folder.exists())
-    changed = list(changes(record.inputs, wanted))
+    changed = list(changes(record.inputs, wanted, stage.means))
     if changed:
         words = "; ".join(clause for _, clause in changed[:NAMED])
         more = f"; and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
-        return Due(words + more, makes_place=any(name not in stage.stays for name, _ in changed))
+        return Due(words + more, makes_place=stage.makes_place(name for name, _ in changed))
     if record.finished is None:
         return GOES_ON
     lost = [path for path in stage.makes if not path.exists()]
@@ -64,13 +64,15 @@ def do(stage: Stage, number: int, where: str, records: Records, *, again: bool =
     if due is not None and due.makes_place:
         records.put_aside(stage.name, stage.folder)
     if due is not None and not again and records.bring_back(stage, wanted):
-        print(f"{where}: an earlier result of these options is in its place again", flush=True)
+        print(f"{where}: an earlier result is in its place again", flush=True)
         due = why(stage, wanted, records)
+    before = records.of(stage.name)
     if due is None:
+        if before is not None and before.number != number:
+            records.write(replace(before, number=number))
         print(f"{where}: there already, in {printable(str(stage.folder))}", flush=True)
         return
     print(f"{where}: {stage.title}{f' ({due.reason})' if due.reason else ''}", flush=True)
-    before = records.of(stage.name)
     record = Record(
         number,
         stage.name,
@@ -82,16 +84,20 @@ def do(stage: Stage, number: int, where: str, records: Records, *, again: bool =
     )
     records.write(record)
     stage.folder.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
     _run_commands(stage, record, records)
-    print(f"    {seconds_in_words(record.seconds)}, in {printable(str(stage.folder))}", flush=True)
+    print(f"    {seconds_in_words(time.monotonic() - began)}, in {printable(str(stage.folder))}", flush=True)
 
 
-def others(stages: Iterable[Stage], records: Records) -> list[str]:
-    """What was begun and is none of these: a device, or a network to compare with, that the config has no more."""
-    return sorted(records.names() - {stage.name for stage in stages})
+def others(stages: Sequence[Stage], records: Records) -> list[str]:
+    """What was begun and is none of these: a device, or a network to compare with, that the config has no more. A table
+    that a config names stays, wherever it lies."""
+    read = [path.absolute() for stage in stages for path in stage.reads.values()]
+    found = sorted(records.names() - {stage.name for stage in stages})
+    return [name for name in found if not any(path.is_relative_to((records.out / name).absolute()) for path in read)]
 
 
-def put_aside_others(stages: Iterable[Stage], records: Records) -> None:
+def put_aside_others(stages: Sequence[Stage], records: Records) -> None:
     for name in others(stages, records):
         records.put_aside(name, records.out / name)
         print(f"{printable(name)}: not asked for any more, and kept in {printable(str(records.earlier))}", flush=True)
@@ -125,7 +131,7 @@ def _now() -> str:
 
 
 def _check_reads(stage: Stage) -> None:
-    for name, path in stage.reads.items():
+    for name, path in {**stage.reads, **stage.needs}.items():
         if not path.exists():
             raise UserError(f"{stage.name}: {printable(str(path))} is missing, {_maker(name)}")
 

@@ -64,9 +64,10 @@ class Records:
         record = self.of(name)
         if folder.exists():
             if record is None:
-                raise UserError(
-                    f"{printable(str(folder))} is not from this pipeline: move it away, or name another folder"
-                )
+                why = "is not from this pipeline"
+                if self._file(name).exists():
+                    why = f"has a record that can't be read, {printable(str(self._file(name)))}"
+                raise UserError(f"{printable(str(folder))} {why}: move it away, or name another folder")
             aside = self._aside(name, record.inputs)
             earlier = _read(aside / RECORD)
             if record.finished is None and earlier is not None and earlier.finished is not None:
@@ -79,23 +80,38 @@ class Records:
         self._file(name).unlink(missing_ok=True)
 
     def bring_back(self, stage: Stage, wanted: Mapping[str, Any]) -> bool:
-        """Whether an earlier result of the same inputs is in its place again."""
-        aside = self._aside(stage.name, wanted)
-        record = _read(aside / RECORD)
-        if stage.folder.exists() or record is None:
+        """Whether an earlier result of these inputs, or one to go on from, is in its place again."""
+        found = self.earlier_of(stage, wanted)
+        if stage.folder.exists() or found is None:
             return False
+        aside, record = found
         stage.folder.parent.mkdir(parents=True, exist_ok=True)
         self.write(record)
         aside.rename(stage.folder)
         (stage.folder / RECORD).unlink()
         return True
 
+    def earlier_of(self, stage: Stage, wanted: Mapping[str, Any]) -> tuple[Path, Record] | None:
+        """The folder of one that was put aside; of the same inputs before others."""
+        found = []
+        for aside in sorted(self.earlier.glob(f"{_flat(stage.name)}-*")):
+            record = _read(aside / RECORD)
+            if record is not None and record.name == stage.name:
+                changed = [name for name, _ in changes(record.inputs, wanted, stage.means)]
+                if not stage.makes_place(changed):
+                    found.append((len(changed), record.finished is None, aside, record))
+        return min(found, key=lambda one: one[:2])[2:] if found else None
+
     def _file(self, name: str) -> Path:
-        return self.out / "stages" / f"{name.replace('/', '_')}.json"
+        return self.out / "stages" / f"{_flat(name)}.json"
 
     def _aside(self, name: str, inputs: Mapping[str, Any]) -> Path:
         text = json.dumps(inputs, sort_keys=True)
-        return self.earlier / f"{name.replace('/', '_')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        return self.earlier / f"{_flat(name)}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _flat(name: str) -> str:
+    return name.replace("/", "_")
 
 
 def _is_inside(name: str) -> bool:
@@ -115,14 +131,22 @@ def _read(path: Path) -> Record | None:
         return None
 
 
-def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What changed: its name, and a clause that says how."""
+def changes(
+    before: Mapping[str, Any], now: Mapping[str, Any], means: Mapping[tuple[str, Any], Any] | None = None
+) -> Iterator[tuple[str, str]]:
+    """What changed: its name, and a clause that says how. `means`: see Stage."""
     for name in dict.fromkeys([*before, *now]):
-        old, new = before.get(name), now.get(name)
-        if old == new:
+        old, new = (_meaning(name, values.get(name), means or {}) for values in (before, now))
+        if old == new and (name in before) == (name in now):
             continue
-        if name.startswith("file "):
-            how = "changed" if old and new else "is new" if new else "is gone"
-            yield name, f"{printable(name.removeprefix('file '))} {how}"
+        shown = printable(name.removeprefix("file "))
+        if not name.startswith("file "):
+            yield name, f"{shown} was {show(old)}, now {show(new)}"
+        elif name not in before or name not in now:
+            yield name, f"{shown} is {'new' if name in now else 'read no more'}"
         else:
-            yield name, f"{printable(name)} was {show(old)}, now {show(new)}"
+            yield name, f"{shown} {'changed' if new else 'is not there'}"
+
+
+def _meaning(name: str, value: Any, means: Mapping[tuple[str, Any], Any]) -> Any:
+    return means.get((name, value), value) if isinstance(value, int) else value

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 from supernet.values import UserError, printable
 from supernet.whole_files import write_whole
@@ -18,16 +19,19 @@ from .stage import Command
 from .stages import ROOT
 
 STOPPED = 130
+PATIENCE_S = 10.0
+"""After Ctrl-C: a step of a training ends, and its checkpoint is written."""
 
 
 class CommandError(UserError):
-    """It ended with another status than 0, and said why."""
+    """It can't be started, or ended with another status than 0, and said why."""
 
 
 def shown(command: Command) -> str:
-    """As it can be typed in the checkout."""
+    """As it can be typed in this folder."""
     words = ["python" if word == sys.executable else word for word in command.words]
-    words = [word.removeprefix(f"{ROOT}{os.sep}") for word in words]
+    if Path.cwd() == ROOT:
+        words = [word.removeprefix(f"{ROOT}{os.sep}") for word in words]
     return shlex.join(words) + (f" > {shlex.quote(str(command.into))}" if command.into else "")
 
 
@@ -40,7 +44,7 @@ def run(command: Command) -> None:
             command.words, stdout=subprocess.PIPE if command.into else None, text=True, encoding="utf-8", env=_paths()
         )
     except OSError as error:
-        raise UserError(f"{printable(command.words[0])} can't be started: {error.strerror}") from None
+        raise CommandError(f"{printable(command.words[0])} can't be started: {error.strerror}") from None
     with _passing_on(child), child:
         text, is_asked_to_stop = _patiently(child)
     if is_asked_to_stop or child.returncode in (STOPPED, -signal.SIGINT, -signal.SIGTERM):
@@ -52,13 +56,17 @@ def run(command: Command) -> None:
 
 
 def _patiently(child: subprocess.Popen[str]) -> tuple[str, bool]:
-    """What it printed, and whether Ctrl-C came: the command, of this terminal, gets it too, and ends in its time."""
+    """What it printed, and whether Ctrl-C came: the command, of this terminal, gets it too, and ends in its time. One
+    that doesn't, as only this process got it, is asked by SIGTERM."""
     is_asked_to_stop = False
     while True:
         try:
-            return child.communicate()[0] or "", is_asked_to_stop
+            return child.communicate(timeout=PATIENCE_S if is_asked_to_stop else None)[0] or "", is_asked_to_stop
         except KeyboardInterrupt:
             is_asked_to_stop = True
+        except subprocess.TimeoutExpired:
+            child.terminate()
+            return child.communicate()[0] or "", True
 
 
 @contextlib.contextmanager

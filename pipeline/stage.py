@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,13 @@ class Stage:
     """Files and folders that the result depends on, those of other stages too."""
     makes: tuple[Path, ...]
     """Without them the stage has not been done."""
-    stays: frozenset[str] = frozenset()
-    """Options and reads that may change while the folder stays: the commands go on from what lies there. Where another
-    one changes, the folder makes place for a new one."""
+    anew: tuple[str, ...] = ("*",)
+    """Where one of these inputs changes (patterns of names), the folder makes place for a new one; with others the
+    commands go on from what lies there."""
+    means: Mapping[tuple[str, Any], Any] = field(default_factory=dict)
+    """What an option's value stands for, by both: no number of classes for the number that was counted."""
+    needs: Mapping[str, Path] = field(default_factory=dict)
+    """Files that have to be there, and hold nothing that the other inputs don't say."""
     written: Mapping[Path, str] = field(default_factory=dict)
     """Files that the commands get, and what stands in them."""
 
@@ -46,6 +51,9 @@ class Stage:
     def makers(self) -> set[str]:
         """The names of the stages whose results it reads, as far as they are of this pipeline."""
         return set(filter(None, map(maker, self.reads)))
+
+    def makes_place(self, changed: Iterable[str]) -> bool:
+        return any(fnmatch.fnmatchcase(name, pattern) for name in changed for pattern in self.anew)
 
 
 def maker(read: str) -> str:

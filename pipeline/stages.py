@@ -12,7 +12,7 @@ from msgspec.structs import replace
 import supernet
 from search.config import TableConfig
 from search.reading import format_config as format_search
-from supernet import format_space, load_space, published_names
+from supernet import SpecError, format_space, load_space, published_names
 from supernet.config_files import find_file
 from supernet.options import Options
 from supernet.plain_yaml import write_yaml
@@ -25,6 +25,7 @@ from .stage import Command, Stage, flat
 
 ROOT = Path(supernet.__file__).resolve().parents[1]
 """Where the commands' scripts lie."""
+CLASSES = "data.num_classes"
 BEST = "best"
 FRONT = "front"
 """Names of stages for networks, and so none of a network beside them."""
@@ -67,11 +68,21 @@ def _supernet(pipeline: Pipeline, out: Path) -> Stage:
         f"trains a supernet of the space {name}",
         folder,
         (_training(pipeline, "train_supernet.py", config, "--out", folder),),
-        {name: value for name, value in _that_matter(pipeline.supernet).items() if name != "space"},
+        {name: value for name, value in _that_matter(pipeline.supernet).items() if name != "space"}
+        | {CLASSES: pipeline.classes},
         {"space": find_file(pipeline.shared.space, SPACES, "space")} | _init(pipeline),
         (folder / "space.yaml", folder / "checkpoints"),
+        means=_counted(CLASSES, out),
         written={config: format_config(pipeline.supernet)},
     )
+
+
+def _counted(option: str, out: Path) -> dict[tuple[str, Any], Any]:
+    """To say how many classes there are makes nothing new, where the trained supernet has as many."""
+    try:
+        return {(option, 0): load_space(out / "supernet" / "space.yaml").num_classes}
+    except SpecError:
+        return {}
 
 
 def _that_matter(options: Options | Mapping[str, Any]) -> dict[str, Any]:
@@ -89,12 +100,11 @@ def _table(pipeline: Pipeline, device: DeviceConfig, out: Path) -> Stage:
     folder = out / "tables" / device.name
     space, written = out / "supernet" / "space.yaml", {}
     options = {name: value for name, value in flat(device) if name not in ("name", "table", "device", "jobs")}
-    reads = {"supernet/space.yaml": space}
+    needs = {"supernet/space.yaml": space}
     if pipeline.classes:
         space = out / "configs" / "space.yaml"
         written = {space: format_space(load_space(pipeline.shared.space).with_(num_classes=pipeline.classes))}
-        reads = {"space": find_file(pipeline.shared.space, SPACES, "space")}
-        options["data.num_classes"] = pipeline.classes
+        needs = {}
     plan, table = folder / "plan", table_of(device, out)
     form = {"onnxruntime": "onnx", "coreml": "coreml", "iphone": "coreml"}.get(device.by)
     commands = [_module("latency_lut", "plan", space, "--networks", device.networks, "--out", plan)]
@@ -109,10 +119,12 @@ def _table(pipeline: Pipeline, device: DeviceConfig, out: Path) -> Stage:
         f"measures what the networks' blocks take on {device.name} ({device.by})",
         folder,
         tuple(commands),
-        options,
-        reads,
+        options | {CLASSES: pipeline.classes},
+        {"space": find_file(pipeline.shared.space, SPACES, "space")},
         (table, judged),
-        stays=frozenset(options) - {"by", "threads", "compute_units", "phone"},
+        anew=("by", "threads", "compute_units", "phone", "file space"),
+        means=_counted(CLASSES, out),
+        needs=needs,
         written=written,
     )
 
@@ -132,14 +144,14 @@ def _measuring(device: DeviceConfig) -> Iterator[object]:
 
 
 def _search(pipeline: Pipeline, out: Path) -> Stage:
-    """Another budget or method goes on with what was evaluated; another supernet makes all of that worthless."""
+    """Another budget, method or device goes on with what was evaluated; with another supernet, other objectives, or
+    accuracies of another kind all of that is worthless, and a study refuses it."""
     config, folder, devices = out / "configs" / "search.yaml", out / "search", pipeline.shared.devices
     tables = tuple(TableConfig(name=one.name, file=str(table_of(one, out)), device=one.device) for one in devices)
     wanted = replace(pipeline.search, supernet=str(out / "supernet"), tables=tables)
     options = dict(flat(pipeline.search)) | {"devices": [[one.name, one.device] for one in devices]}
     reads = {"supernet/checkpoints": out / "supernet" / "checkpoints"}
-    reads |= {f"table of {one.name}": table_of(one, out) for one in devices}
-    stays = {*options, *(f"file {name}" for name in reads)} - {"file supernet/checkpoints"}
+    reads |= {f"{'given ' if one.table else ''}table of {one.name}": table_of(one, out) for one in devices}
     budget = f" within {' and '.join(pipeline.shared.budget)}" if pipeline.shared.budget else ""
     return Stage(
         "search",
@@ -149,7 +161,7 @@ def _search(pipeline: Pipeline, out: Path) -> Stage:
         options,
         reads,
         (folder / "best.yaml", folder / "front.csv", folder / "front"),
-        stays=frozenset(stays),
+        anew=("objectives", "efficiency*", "accuracy.*", "file supernet/checkpoints"),
         written={config: format_search(wanted)},
     )
 
@@ -160,14 +172,25 @@ def _networks(pipeline: Pipeline, out: Path) -> Iterator[Stage]:
     checkpoints = {"supernet/checkpoints": out / "supernet" / "checkpoints"} if shared.from_supernet else {}
     init = ("--set", f"init={out / 'supernet'}") if shared.from_supernet else ()
     options = {f"retrain.{name}": value for name, value in _that_matter(pipeline.recipe).items()}
+    options[f"retrain.{CLASSES}"] = pipeline.classes
     found = {"networks.from_supernet": shared.from_supernet}
 
     def stage(name: str, title: str, words: tuple[object, ...], own: dict[str, Any], reads: dict[str, Path]) -> Stage:
         folder = out / "networks" / name
         command = _training(pipeline, "retrain.py", *words, "--recipe", recipe, "--out", folder)
         made = folder if name == FRONT else folder / "results.json"
-        written = {recipe: write_yaml(pipeline.recipe)}
-        return Stage(f"networks/{name}", title, folder, (command,), options | own, reads, (made,), written=written)
+        return Stage(
+            f"networks/{name}",
+            title,
+            folder,
+            (command,),
+            options | own,
+            reads,
+            (made,),
+            anew=("retrain.*", "networks.from_supernet", "file supernet/checkpoints") if name == FRONT else ("*",),
+            means=_counted(f"retrain.{CLASSES}", out),
+            written={recipe: write_yaml(pipeline.recipe)},
+        )
 
     best = out / "search" / "best.yaml"
     yield stage(BEST, "trains the best network", (best, *init), found, {"search/best.yaml": best} | checkpoints)
@@ -194,7 +217,7 @@ def _judged(pipeline: Pipeline, out: Path) -> Stage:
         (_script("retrain.py", "--evaluate", *runs, "--out", out / "judged"),),
         {},
         {f"networks/{run.name}": run / "model.safetensors" for run in runs},
-        (out / "judged",),
+        tuple(out / "judged" / (run.name if len(runs) > 1 else "") / "evaluation.json" for run in runs),
     )
 
 

@@ -8,14 +8,16 @@ from pathlib import Path
 from types import TracebackType
 
 ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = ("train_supernet.py", "search.py", "retrain.py")
 
 
 def _is_ours() -> bool:
     """Whether Python was started for `python -m PACKAGE` or a script of this project, not by a user's own program."""
     words = sys.orig_argv[1:]
     if "-m" in words[:-1]:
-        return ROOT.joinpath(*words[words.index("-m") + 1].split(".")).is_dir()
-    return bool(sys.argv) and Path(sys.argv[0]).resolve().parent == ROOT
+        module = ROOT.joinpath(*words[words.index("-m") + 1].split("."))
+        return module.is_dir() or module.with_suffix(".py").is_file()
+    return bool(sys.argv) and Path(sys.argv[0]).resolve() in [ROOT / name for name in SCRIPTS]
 
 
 def _say(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.asked import Asked
 from pipeline.doing import do, put_aside_others, why
 from pipeline.records import Records, changes
 from pipeline.running import run, shown
@@ -25,15 +26,15 @@ def world(tmp_path):
     """Two stages, of which the second reads what the first one makes."""
     (tmp_path / "source.txt").write_text("one")
 
-    def stage(name, letter, reads, stays=frozenset(), **options):
+    def stage(name, letter, reads, anew=("*",), **options):
         folder = tmp_path / "out" / name
         made = folder / "made.txt"
         command = Command((sys.executable, "-c", COUNT, str(made), letter))
-        return Stage(name, f"makes {name}", folder, (command,), options, reads, (made,), stays)
+        return Stage(name, f"makes {name}", folder, (command,), options, reads, (made,), anew)
 
     def stages(first="a", speed=1, fresh=0, second="b"):
         one = stage("one", first, {"source.txt": tmp_path / "source.txt"}, speed=speed)
-        two = stage("two", second, {"one/made.txt": one.makes[0]}, frozenset({"speed", "fresh"}), speed=1, fresh=fresh)
+        two = stage("two", second, {"one/made.txt": one.makes[0]}, ("file *",), speed=1, fresh=fresh)
         return one, two
 
     return Records(tmp_path / "out"), stages
@@ -90,7 +91,7 @@ def test_an_earlier_result_comes_back(world, tmp_path, capsys):
     capsys.readouterr()
     assert done(records, *stages(speed=1)) == ["a", "b"]
     said = capsys.readouterr().out
-    assert said.count("an earlier result of these options is in its place again") == 2
+    assert said.count("an earlier result is in its place again") == 2
     assert "$" not in said
     assert done(records, *stages(first="A", speed=2)) == ["A", "b"]
 
@@ -232,6 +233,16 @@ def test_a_signal_to_the_pipeline_alone_stops_it_after_the_command():
         run(Command((sys.executable, "-c", program)))
 
 
+def test_a_command_that_goes_on_after_ctrl_c_is_asked_by_sigterm(monkeypatch):
+    """The pipeline alone got Ctrl-C: from another program, not from the terminal."""
+    monkeypatch.setattr("pipeline.running.PATIENCE_S", 0.2)
+    program = "import os, signal, time; os.kill(os.getppid(), signal.SIGINT); time.sleep(60)"
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run(Command((sys.executable, "-c", program)))
+    assert time.monotonic() - began < 30
+
+
 def test_sigterm_reaches_the_command(tmp_path):
     """A cluster ends a job so; the command that runs must write its checkpoint."""
     ready, written = tmp_path / "ready", tmp_path / "written"
@@ -260,7 +271,56 @@ time.sleep(60)
 
 def test_files_that_are_new_changed_or_gone():
     before, now = {"file a": "1", "file b": "1", "file d": ""}, {"file b": "2", "file c": "1", "file d": ""}
-    assert [clause for _, clause in changes(before, now)] == ["a is gone", "b changed", "c is new"]
+    assert [clause for _, clause in changes(before, now)] == ["a is read no more", "b changed", "c is new"]
+    assert [clause for _, clause in changes(before, before | {"file a": ""})] == ["a is not there"]
+
+
+def test_a_value_that_stands_for_another():
+    means = {("classes", 0): 10}
+    assert list(changes({"classes": 0}, {"classes": 10}, means)) == []
+    assert list(changes({"classes": 10}, {"classes": 0}, means)) == []
+    assert [clause for _, clause in changes({"classes": 0}, {"classes": 12}, means)] == ["classes was 10, now 12"]
+
+
+def test_a_stage_goes_on_from_an_earlier_result(world, capsys):
+    """That of other options, as it would go on in its place."""
+    records, stages = world
+    one, two = stages()
+    done(records, one, two)
+    put_aside_others([one], records)
+    assert done(records, *stages(fresh=1, second="c")) == ["a", "bc"]
+    said = capsys.readouterr().out
+    assert "[2]: an earlier result is in its place again\n[2]: makes two (fresh was 0, now 1)" in said
+
+
+def test_a_table_that_the_config_names_stays(world):
+    records, stages = world
+    one, two = stages()
+    done(records, one, two)
+    reader = replace(one, name="three", reads={"given table of host": two.makes[0]})
+    put_aside_others([one, reader], records)
+    assert two.makes[0].exists()
+
+
+def test_a_stage_has_the_number_of_the_last_run(world):
+    records, stages = world
+    one, two = stages()
+    done(records, one, two)
+    do(two, 7, "[7]", records)
+    assert (records.of("two").number, records.of("one").number) == (7, 1)
+
+
+def test_what_was_asked_for_again_and_is_done_is_not_done_again(tmp_path):
+    """As the command was stopped, and is given again."""
+    (tmp_path / "stages").mkdir()
+    asked = Asked(tmp_path, {"networks/best", "networks/front"})
+    asked.was_done("networks/best")
+    assert Asked(tmp_path, {"networks/best", "networks/front"}).left == {"networks/front"}
+    assert Asked(tmp_path, {"search"}).left == {"search"}, "something else is asked for"
+    asked = Asked(tmp_path, {"networks/best", "networks/front"})
+    for name in ("networks/best", "networks/front"):
+        asked.was_done(name)
+    assert Asked(tmp_path, {"networks/best", "networks/front"}).left == {"networks/best", "networks/front"}
 
 
 def test_options_are_named_one_by_one():

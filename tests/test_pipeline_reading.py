@@ -1,14 +1,17 @@
 """One config for all commands: what it gives each of them, and what it refuses before anything runs."""
 
+import sys
+
 import pytest
 from made_pipeline import make_table
 
 from pipeline.__main__ import main
-from pipeline.checking import check
+from pipeline.checking import check, check_measuring
 from pipeline.doing import do
 from pipeline.reading import PIPELINES, load_pipeline
-from pipeline.records import Records
+from pipeline.records import Records, changes
 from pipeline.saying import ended
+from pipeline.stage import inputs
 from pipeline.stages import stages
 from supernet import SpecError, parse_space
 from supernet.plain_yaml import write_yaml
@@ -85,6 +88,7 @@ def test_pipelines_that_come_along(path, tmp_path):
     ("override", "matters"),
     [
         ("supernet.data.workers=2", set()),
+        ("data.num_classes=10", set()),
         ("supernet.log.every=5", set()),
         ("retrain.log.every=5", set()),
         ("retrain.processes.cpus=2", set()),
@@ -124,7 +128,7 @@ def test_a_table_needs_the_supernet_where_classes_are_counted(written, tmp_path)
         next(stage for stage in stages(load_pipeline(written(), changes), tmp_path) if stage.kind == "tables")
         for changes in (FOLDER, [*FOLDER, "data.num_classes=7"])
     )
-    assert (counted.makers, said.makers) == ({"supernet"}, set())
+    assert (list(counted.needs), list(said.needs)) == (["supernet/space.yaml"], [])
     (space,) = said.written.values()
     assert parse_space(space).num_classes == 7
     with pytest.raises(
@@ -194,14 +198,60 @@ def test_images_that_are_not_there(written, path, said):
     [
         ("supernet.schedule.warmup_epochs=30", "supernet.schedule.warmup_epochs: 30 are not fewer than 20 epochs"),
         ("retrain.schedule.warmup_epochs=30", "retrain.schedule.warmup_epochs: 30 are not fewer than"),
+        ("supernet.schedule.min_lr=1", "supernet.schedule.min_lr: 1 is above the highest rate"),
+        ("devices=[{name: host, protocol: [round=3]}]", "devices[0].protocol: 'round=3' is not NAME=VALUE with one of"),
+        ("launch=[torchrn]", "launch: there is no program 'torchrn'"),
+        ("data.num_classes=5", "data.num_classes: 5 is too few: the digits have 10 classes"),
         ("retrain.optimizer.name=adamww", "retrain.optimizer.name: 'adamww' is none of timm's: did you mean 'adamw'"),
     ],
 )
 def test_what_would_fail_after_hours(written, override, said):
-    pipeline = load_pipeline(written(), [override])
+    pipeline = load_pipeline(written(), ["networks.beside=[iformer_t]", override])
     with pytest.raises(SpecError) as error:
         check(pipeline)
     assert str(error.value).startswith(said)
+
+
+def test_a_variant_of_the_recipe_that_would_fail(written):
+    more = "retrain: {like: digits, variants: {iformer_t: {schedule: {warmup_epochs: 99}}}}"
+    pipeline = load_pipeline(
+        written("", DIGITS.replace("retrain: {like: digits}", more)), ["networks.beside=[iformer_t]"]
+    )
+    with pytest.raises(SpecError, match=r"^retrain.variants.iformer_t.schedule.warmup_epochs: 99 are not fewer"):
+        check(pipeline)
+
+
+def test_only_what_is_measured_now_must_be_within_reach(written, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    text = DIGITS.replace("[{name: host}]", "[{name: host}, {name: phone, by: iphone}, {name: gpu, by: cuda}]")
+    devices = {one.name: one for one in load_pipeline(written("", text)).shared.devices}
+    check_measuring([devices["host"]], tmp_path)
+    with pytest.raises(UserError, match=r"^phone: iphone is measured from a Mac"):
+        check_measuring(devices.values(), tmp_path)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UserError, match=r"^gpu: cuda is not here"):
+        check_measuring([devices["gpu"]], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("override", "is_anew"),
+    [
+        ("budget=[params <= 9 k]", False),
+        ("search.evaluations=7", False),
+        ("search.objectives=[accuracy, params]", True),
+        ("search.accuracy.calibration_images=99", True),
+        ("devices=[{name: host}, {name: other}]", True),  # whose latency is an objective then
+    ],
+)
+def test_a_search_of_another_problem_has_a_folder_of_its_own(written, tmp_path, override, is_anew):
+    """A study refuses it."""
+    before, now = (
+        next(stage for stage in stages(load_pipeline(written(), changed), tmp_path) if stage.name == "search")
+        for changed in ([], [override])
+    )
+    changed = [name for name, _ in changes(inputs(before), inputs(now))]
+    assert changed
+    assert now.makes_place(changed) == is_anew
 
 
 def test_a_family_without_a_recipe(written):

@@ -50,8 +50,10 @@ def peak_lr(config: OptimizerConfig, images_per_step: int) -> float:
 
 def check(optimizer: OptimizerConfig, schedule: ScheduleConfig) -> None:
     """What is wrong whatever is trained, and on however many images. SpecError."""
-    make_optimizer(nn.Linear(1, 1), optimizer, images_per_step=1)
+    made = make_optimizer(nn.Linear(1, 1), optimizer, images_per_step=1)
     _warmup_steps(schedule, MANY)
+    if not optimizer.lr_per_images:
+        _check_rates(schedule, made)
 
 
 def _warmup_steps(config: ScheduleConfig, steps_per_epoch: int) -> int:
@@ -61,15 +63,19 @@ def _warmup_steps(config: ScheduleConfig, steps_per_epoch: int) -> int:
     return steps
 
 
+def _check_rates(config: ScheduleConfig, optimizer: torch.optim.Optimizer) -> None:
+    peak = optimizer.param_groups[0]["lr"]
+    for field in ("warmup_lr", "min_lr"):
+        if getattr(config, field) > peak:
+            raise SpecError(f"schedule.{field}", f"{getattr(config, field):g} is above the highest rate, {peak:g}")
+
+
 def make_schedule(optimizer: torch.optim.Optimizer, config: ScheduleConfig, steps_per_epoch: int) -> Scheduler:
     """Warm-up and cosine, then the lowest rate; a function of the step alone."""
     total = config.epochs * steps_per_epoch
     after = config.cosine_from == "warmup"
     warmup = _warmup_steps(config, steps_per_epoch)
-    peak = optimizer.param_groups[0]["lr"]
-    for field in ("warmup_lr", "min_lr"):
-        if getattr(config, field) > peak:
-            raise SpecError(f"schedule.{field}", f"{getattr(config, field):g} is above the highest rate, {peak:g}")
+    _check_rates(config, optimizer)
     return CosineLRScheduler(
         optimizer,
         t_initial=total - warmup if after else total,

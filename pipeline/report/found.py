@@ -91,7 +91,9 @@ class Found:
         """The best one first, those of a front last."""
         runs = [f"networks/{folder.name}" for folder in self.reader.folders("networks") if folder.name != "front"]
         runs.sort(key=lambda run: (run != f"networks/{BEST}", run))
-        runs += [f"networks/front/{folder.name}" for folder in self.reader.folders("networks/front")]
+        chosen = {row.get("network") for row in self._front_table}  # none before all are trained
+        fronts = (folder.name for folder in self.reader.folders("networks/front"))
+        runs += [f"networks/front/{name}" for name in fronts if not chosen or printable(name) in chosen]
         return [one for one in map(self._trained, runs) if one is not None]
 
     @property
