@@ -122,8 +122,8 @@ def _check_training(pipeline: Pipeline) -> None:
     for index, network in enumerate(beside):
         _check_network(network, f"networks.beside[{index}]", names)
     _check_optimization("supernet", pipeline.supernet)
-    for network in (None, *beside):
-        recipe = with_variant(pipeline.recipe, network) | {"spec": network or "any"}
+    for network in ("any", *beside):
+        recipe = with_variant(pipeline.recipe, network) | {"spec": network}
         has_variant = network in (pipeline.recipe.get(VARIANTS) or {})
         section = f"retrain.{VARIANTS}.{network}" if has_variant else "retrain"
         _check_optimization(section, read_network_config(recipe, (), section))
