@@ -97,7 +97,7 @@ def _show_plan(
         is_again, now = bool(again & {stage.kind, stage.name}), inputs(stage)
         due = why(stage, now, records, again=is_again)
         state = "there already" if due is None else f"to do{f': {due.reason}' if due.reason else ''}"
-        if due is not None and not is_again and (due.makes_place or not stage.folder.exists()):
+        if due is not None and not is_again and (due.makes_place or records.of(stage.name) is None):
             found = records.earlier_of(stage, now)
             state += f"; goes on from {printable(str(found[0]))}, an earlier result" if found else ""
         read = sorted(stage.makers & changing)

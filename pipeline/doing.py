@@ -63,7 +63,7 @@ def do(stage: Stage, number: int, where: str, records: Records, *, again: bool =
     due = why(stage, wanted, records, again=again)
     if due is not None and due.makes_place:
         records.put_aside(stage.name, stage.folder)
-    if due is not None and not again and records.bring_back(stage, wanted):
+    if due is not None and not again and records.of(stage.name) is None and records.bring_back(stage, wanted):
         print(f"{where}: an earlier result is in its place again", flush=True)
         due = why(stage, wanted, records)
     before = records.of(stage.name)

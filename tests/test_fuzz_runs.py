@@ -5,6 +5,7 @@ import json
 import sqlite3
 import zipfile
 import zlib
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ import torch
 from mutations import damaged_bytes, damaged_data, damaged_json, damaged_text, survives
 
 from deploy.origin import read_classes as read_labels
+from pipeline.doing import put_aside_others, why
+from pipeline.records import Record, Records
+from pipeline.stage import Stage, inputs
 from retraining.findings import predictions
 from search.storage import StorageError, file_url, open_study
 from search.storage.record import read_record
@@ -96,6 +100,26 @@ def test_damaged_results(tmp_path):
         return tmp_path
 
     survives(read_results, make, UserError).check()
+
+
+def test_damaged_records_of_stages(tmp_path):
+    """Of a pipeline; a folder is moved by the name that stands there."""
+    stage = Stage("search", "searches", tmp_path / "search", (), {"seed": 3}, {"space": tmp_path / "none"}, ())
+    record = Record(3, "search", "searches", ["python search.py"], inputs(stage), "2026-11-22T10:00:00", None, 3.5)
+    records = Records(tmp_path)
+    records.write(record)
+
+    def make(draw):
+        (tmp_path / "stages" / "search.json").write_bytes(damaged_json(asdict(record), draw))
+        return records
+
+    def read(records):
+        folders = [(tmp_path / name).resolve() for name in records.names()]
+        assert all(tmp_path in folder.parents for folder in folders)
+        why(stage, inputs(stage), records)
+        put_aside_others([stage], records)
+
+    survives(read, make, UserError).check()
 
 
 def test_damaged_names_of_classes(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -291,6 +292,19 @@ def test_a_stage_goes_on_from_an_earlier_result(world, capsys):
     assert done(records, *stages(fresh=1, second="c")) == ["a", "bc"]
     said = capsys.readouterr().out
     assert "[2]: an earlier result is in its place again\n[2]: makes two (fresh was 0, now 1)" in said
+
+
+def test_a_folder_that_was_removed_is_made_anew(world, capsys):
+    """By somebody who wants it anew: an earlier result is not meant."""
+    records, stages = world
+    one, _ = stages()
+    done(records, one)
+    done(records, one, again=True)
+    shutil.rmtree(one.folder)
+    capsys.readouterr()
+    done(records, one)
+    assert "made.txt is missing)" in (said := capsys.readouterr().out)
+    assert "earlier" not in said
 
 
 def test_a_table_that_the_config_names_stays(world):
