@@ -118,6 +118,8 @@ def test_damaged_records_of_stages(tmp_path):
         assert all(tmp_path in folder.parents for folder in folders)
         why(stage, inputs(stage), records)
         put_aside_others([stage], records)
+        if records.of("search") is None:
+            raise UserError("it is as good as none")
 
     survives(read, make, UserError).check()
 
