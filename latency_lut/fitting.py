@@ -4,7 +4,8 @@
 
 Units overlap, share caches and wait for each other in a network as they do not in a chain: a few dozen whole networks
 tell by how much. Errors count relative to the latency. The corrections of the kinds are pulled towards zero (ridge), as
-strongly as leaving out networks one at a time shows to be best; where they do not pay, there are none.
+strongly as leaving out networks one at a time shows to be best; where they do not pay, there are none. No unit makes a
+network faster: where measurements are so rough that this would come out, the sum is only scaled.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ PAYS = 0.95
 """To which part of the error, at most, corrections must bring it."""
 LEAST = 4
 """Networks that a fit needs."""
+NEVER = 1e9
+"""A ridge that leaves nothing."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,15 @@ def fit(parts_ms: Sequence[Mapping[str, float]], measured_ms: Sequence[float]) -
     by_kind = np.array([[parts.get(kind, 0.0) for kind in kinds] for parts in parts_ms])
     measured = np.array(measured_ms)
     plain = np.stack([np.ones(len(measured)), by_kind.sum(1)], 1)
-    best = (_left_out(plain, np.zeros(2), measured), plain, np.zeros(2))
+    only_scaled, with_offset = np.array([NEVER, 0.0]), np.zeros(2)
+    penalty = with_offset if _is_possible(_solve(plain, with_offset, measured), plain, measured) else only_scaled
+    best = (_left_out(plain, penalty, measured), plain, penalty)
     full = np.concatenate([plain, by_kind], 1)
     for ridge in RIDGES:
         penalty = np.concatenate([np.zeros(2), np.full(len(kinds), ridge)])
         errors = _left_out(full, penalty, measured)
-        if _size(errors) < PAYS * _size(best[0]) - 1e-9:
+        pays = _size(errors) < PAYS * _size(best[0]) - 1e-9
+        if pays and _is_possible(_solve(full, penalty, measured), full, measured):
             best = (errors, full, penalty)
     errors, features, penalty = best
     found = _solve(features, penalty, measured)
@@ -71,6 +77,12 @@ def _solve(features: np.ndarray, penalty: np.ndarray, measured: np.ndarray) -> n
     scaled = features / measured[:, None]
     scale = (scaled[:, 1] ** 2).sum()
     return np.linalg.lstsq(scaled.T @ scaled + np.diag(penalty * scale), scaled.sum(0), rcond=None)[0]
+
+
+def _is_possible(found: np.ndarray, features: np.ndarray, measured: np.ndarray) -> bool:
+    """No kind of unit takes negative time, and no network that was measured less than half of what it took."""
+    least = found[1] + found[2:].min(initial=0.0)
+    return bool(least >= 0 and (features @ found >= measured / 2).all())
 
 
 def _left_out(features: np.ndarray, penalty: np.ndarray, measured: np.ndarray) -> np.ndarray:

@@ -47,6 +47,20 @@ def test_the_error_is_that_of_networks_not_seen():
     assert 0.83 < np.mean(inside) < 0.96
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_takes_negative_time(seed):
+    """Measurements as rough as they come, such as larger networks that seem faster: the sum is scaled then."""
+    rng = np.random.default_rng(seed)
+    parts = networks(9, rng)
+    sums = np.array([sum(one.values()) for one in parts])
+    found = fit(parts, list(10 / sums * rng.normal(1, 0.2, 9)))
+    assert (found.offset_ms, found.corrections) == (pytest.approx(0, abs=1e-6), {})
+    assert found.factor > 0
+    noise = fit(parts, list(sums * rng.lognormal(0, 1, 9)))
+    assert all(noise.weight(kind) >= 0 for kind in ("conv", "attention"))
+    assert all(noise.latency_ms(one) > 0 for one in parts)
+
+
 def test_too_few_networks():
     with pytest.raises(ValueError, match="3 measured networks are too few"):
         fit([{"conv": 1.0}] * 3, [1.0] * 3)

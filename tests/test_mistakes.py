@@ -47,6 +47,7 @@ MINE = "def accuracies(specs):\n    return [50.0 for _ in specs]\n"
 
 @pytest.fixture(autouse=True, scope="module")
 def _mine_is_forgotten(process_as_before):
+    sys.modules.pop("mine", None)
     yield
     sys.modules.pop("mine", None)
 

@@ -197,19 +197,22 @@ def test_anything_that_can_be_called(name, tmp_path):
         ("    return [float('nan') for _ in specs]", r"accuracy\.function: it gave nan; an accuracy"),
         ("    return None", r"accuracy\.function: it gave None for 1 spec"),
         ("    return '9'", r"accuracy\.function: it gave '9' for 1 spec"),
-        ("    return 1 / 0", r"accuracy\.function: mine:worth failed with ZeroDivisionError: .* \(mine\.py, line 2\)"),
-        ("    return )", r"accuracy\.function: 'mine:worth' can't be read: SyntaxError"),
-        ("    return 1\n1 / 0", r"accuracy\.function: 'mine:worth' can't be read: ZeroDivisionError"),
+        (
+            "    return 1 / 0",
+            r"accuracy\.function: wrong_worth:worth failed with ZeroDivisionError: .* \(wrong_worth\.py, line 2\)",
+        ),
+        ("    return )", r"accuracy\.function: 'wrong_worth:worth' can't be read: SyntaxError"),
+        ("    return 1\n1 / 0", r"accuracy\.function: 'wrong_worth:worth' can't be read: ZeroDivisionError"),
     ],
 )
 def test_a_function_that_is_wrong(body, words, tmp_path, monkeypatch):
     """One line that names it, and no folder where it is found out before."""
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "mine", raising=False)
-    (tmp_path / "mine.py").write_text(f"def worth(specs):\n{body}\n")
+    monkeypatch.delitem(sys.modules, "wrong_worth", raising=False)
+    (tmp_path / "wrong_worth.py").write_text(f"def worth(specs):\n{body}\n")
     importlib.invalidate_caches()
     config = tmp_path / "search.yaml"
-    config.write_text("space: tiny\nevaluations: 4\naccuracy: {function: 'mine:worth'}\n")
+    config.write_text("space: tiny\nevaluations: 4\naccuracy: {function: 'wrong_worth:worth'}\n")
     with pytest.raises(UserError, match=words):
         search_command(str(config), [], tmp_path / "run")
     assert (tmp_path / "run").exists() == ("can't be read" not in words)
