@@ -1,6 +1,7 @@
 """The same run wherever it is started: here, on a real Ray cluster on this computer, and through submitit."""
 
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -207,6 +208,7 @@ def test_ray_starts_again_after_a_lost_worker_but_not_after_an_error(tmp_path, r
     assert (tmp_path / "killed").exists()
     _check_talk(tmp_path)
     assert [(tmp_path / f"starts{rank}").read_text() for rank in range(2)] == ["xx"] * 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler, "Ray's own is left behind"
 
 
 def test_what_is_heavy_is_imported_where_it_is_used():

@@ -228,12 +228,22 @@ def test_a_stopped_command_stops_the_pipeline(status):
         run(Command((sys.executable, "-c", end)))
 
 
+@pytest.fixture
+def _python_answers_ctrl_c():
+    """Whatever another test has left."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_python_answers_ctrl_c")
 def test_a_signal_to_the_pipeline_alone_stops_it_after_the_command():
     program = "import os, signal, time; os.kill(os.getppid(), signal.SIGINT); time.sleep(0.2)"
     with pytest.raises(KeyboardInterrupt):
         run(Command((sys.executable, "-c", program)))
 
 
+@pytest.mark.usefixtures("_python_answers_ctrl_c")
 def test_a_command_that_goes_on_after_ctrl_c_is_asked_by_sigterm(monkeypatch):
     """The pipeline alone got Ctrl-C: from another program, not from the terminal."""
     monkeypatch.setattr("pipeline.running.PATIENCE_S", 0.2)

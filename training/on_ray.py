@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import signal
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +36,8 @@ def run_on_ray(config: RunConfig, out: Path, body: Body) -> None:
         resources = resources_of(config, ray.cluster_resources())
         for restarts_left in range(config.processes.restarts, -1, -1):
             try:
-                _trainer(config, out, body, resources).fit()
+                with _ctrl_c_as_before():
+                    _trainer(config, out, body, resources).fit()
             except TrainingFailedError as error:
                 cause = _cause(error)
                 if not isinstance(cause, ProcessesError):
@@ -94,6 +99,17 @@ def resources_of(config: RunConfig, cluster: dict[str, float]) -> dict[str, floa
                 f"{wanted.count} processes with {amount:g} each need {all_of_them:g} {name}s; Ray has {has:g}",
             )
     return needs
+
+
+@contextlib.contextmanager
+def _ctrl_c_as_before() -> Iterator[None]:
+    """Ray leaves a handler for Ctrl-C behind, which asks a controller that is gone."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 def _cause(error: Exception) -> Exception:
