@@ -8,13 +8,21 @@ from pathlib import Path
 from supernet.whole_files import write_whole
 
 
+def left(out: Path, names: set[str]) -> set[str]:
+    """Of the stages that are asked for again now, those that were not done again before it was stopped."""
+    try:
+        found = json.loads(_file(out).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return names
+    before = {str(name) for name in found} if isinstance(found, list) else set()
+    return before if before and before <= names else names
+
+
 class Asked:
     """`names` are those of stages that are asked for again now; empty where none is."""
 
     def __init__(self, out: Path, names: set[str]) -> None:
-        self._file = out / "stages" / ".again"
-        before = self._read()
-        self.left = before if before and before <= names else names
+        self._out, self.left = out, left(out, names)
         self._write()
 
     def was_done(self, name: str) -> None:
@@ -22,15 +30,12 @@ class Asked:
             self.left = self.left - {name}
             self._write()
 
-    def _read(self) -> set[str]:
-        try:
-            found = json.loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return set()
-        return {str(name) for name in found} if isinstance(found, list) else set()
-
     def _write(self) -> None:
         if self.left:
-            write_whole(self._file, json.dumps(sorted(self.left)))
+            write_whole(_file(self._out), json.dumps(sorted(self.left)))
         else:
-            self._file.unlink(missing_ok=True)
+            _file(self._out).unlink(missing_ok=True)
+
+
+def _file(out: Path) -> Path:
+    return out / "stages" / ".again"

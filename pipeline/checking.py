@@ -56,9 +56,11 @@ def check(pipeline: Pipeline, *, with_images: bool = True) -> None:
 def check_measuring(devices: Iterable[DeviceConfig], out: Path) -> None:
     """Who is measured for the first time must be within reach."""
     for device in devices:
-        if device.by == "cuda" and not torch.cuda.is_available() and not table_of(device, out).exists():
+        if table_of(device, out).exists():
+            continue
+        if device.by == "cuda" and not torch.cuda.is_available():
             raise UserError(f"{device.name}: cuda is not here: PyTorch sees no GPU; onnxruntime or torch would run")
-        if device.by in ON_A_MAC and sys.platform != "darwin" and not table_of(device, out).exists():
+        if device.by in ON_A_MAC and sys.platform != "darwin":
             raise UserError(
                 f"{device.name}: {device.by} is measured from a Mac, and this is none. Run there `--only tables`, or "
                 "name a table that was measured elsewhere: devices.table (docs/your_iphone.md); without a Mac, "

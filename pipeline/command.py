@@ -15,7 +15,7 @@ from supernet.whole_files import write_whole
 from training.claim import claimed
 from training.environment import environment
 
-from .asked import Asked
+from .asked import Asked, left
 from .checking import check, check_measuring
 from .doing import do, others, put_aside_others, why
 from .reading import Pipeline, load_pipeline
@@ -35,17 +35,17 @@ def pipeline_command(args: argparse.Namespace) -> int:
     only, again = _chosen(args.only, steps, "--only"), _chosen(args.again, steps, "--again")
     if out.exists() and not out.is_dir():
         raise SpecError("--out", f"{printable(str(out))} is a file; a pipeline has a folder")
-    wanted = [stage for stage in steps if not only or only & {stage.kind, stage.name}]
+    wanted = [stage for stage in steps if not only or stage.name in only]
     check(pipeline, with_images=any(stage.kind != "tables" for stage in wanted))
     if args.plan:
-        return _show_plan(steps, wanted, again, Records(out), is_whole=not only)
+        return _show_plan(steps, wanted, left(out, again), Records(out), is_whole=not only)
     names = {stage.name for stage in wanted}
     check_measuring([one for one in pipeline.shared.devices if f"tables/{one.name}" in names], out)
     with claimed(out, "stages"):
         _begin(pipeline, out)
         if not only:
             put_aside_others(steps, Records(out))
-        asked = Asked(out, {stage.name for stage in wanted if again & {stage.kind, stage.name}})
+        asked = Asked(out, again & names)
         began = time.monotonic()
         for number, stage in enumerate(steps, start=1):
             if stage not in wanted:
@@ -68,11 +68,13 @@ def pipeline_command(args: argparse.Namespace) -> int:
 
 
 def _chosen(names: Sequence[str], steps: Sequence[Stage], option: str) -> set[str]:
+    """Names of stages, each device's and network's own."""
     known = [*dict.fromkeys(name for stage in steps for name in (stage.kind, stage.name)), REPORT]
     for name in names:
         if name not in known:
             raise SpecError(option, f"{show(name)} is no stage of this pipeline, {did_you_mean(name, known)}")
-    return set(names)
+    asked = {stage.name for stage in steps if {stage.kind, stage.name} & set(names)}
+    return asked | ({REPORT} & set(names))
 
 
 def _begin(pipeline: Pipeline, out: Path) -> None:
@@ -94,7 +96,7 @@ def _show_plan(
     for number, stage in enumerate(steps, start=1):
         if stage not in wanted:
             continue
-        is_again, now = bool(again & {stage.kind, stage.name}), inputs(stage)
+        is_again, now = stage.name in again, inputs(stage)
         due = why(stage, now, records, again=is_again)
         state = "there already" if due is None else f"to do{f': {due.reason}' if due.reason else ''}"
         if due is not None and not is_again and (due.makes_place or records.of(stage.name) is None):

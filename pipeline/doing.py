@@ -14,7 +14,7 @@ from supernet.whole_files import write_whole
 from .records import Record, Records, changes
 from .running import CommandError, run, shown
 from .saying import seconds_in_words
-from .stage import Command, Stage, inputs, maker
+from .stage import Command, Stage, counted, inputs, maker
 
 NAMED = 4
 """Changes that are said; of more, their number."""
@@ -42,7 +42,7 @@ def _why(stage: Stage, wanted: dict[str, Any], records: Records) -> Due | None:
     record = records.of(stage.name)
     if record is None:
         return Due("", makes_place=stage.folder.exists())
-    changed = list(changes(record.inputs, wanted, stage.means))
+    changed = list(changes(counted(stage, record.inputs), wanted))
     if changed:
         words = "; ".join(clause for _, clause in changed[:NAMED])
         more = f"; and {len(changed) - NAMED} more" if len(changed) > NAMED else ""

@@ -20,7 +20,7 @@ import msgspec
 from supernet.values import UserError, printable, show
 from supernet.whole_files import write_whole
 
-from .stage import Stage
+from .stage import Stage, counted
 
 RECORD = "record.json"
 """Of an earlier result, in its folder."""
@@ -98,7 +98,7 @@ class Records:
         for aside in sorted(self.earlier.glob(f"{_flat(stage.name)}-*")):
             record = _read(aside / RECORD)
             if record is not None and record.name == stage.name:
-                changed = [name for name, _ in changes(record.inputs, wanted, stage.means)]
+                changed = [name for name, _ in changes(counted(stage, record.inputs), wanted)]
                 if not stage.makes_place(changed):
                     found.append((len(changed), record.finished is None, aside, record))
         return min(found, key=lambda one: one[:2])[2:] if found else None
@@ -131,12 +131,10 @@ def _read(path: Path) -> Record | None:
         return None
 
 
-def changes(
-    before: Mapping[str, Any], now: Mapping[str, Any], means: Mapping[tuple[str, Any], Any] | None = None
-) -> Iterator[tuple[str, str]]:
-    """What changed: its name, and a clause that says how. `means`: see Stage."""
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What changed: its name, and a clause that says how."""
     for name in dict.fromkeys([*before, *now]):
-        old, new = (_meaning(name, values.get(name), means or {}) for values in (before, now))
+        old, new = before.get(name), now.get(name)
         if old == new and (name in before) == (name in now):
             continue
         shown = printable(name.removeprefix("file "))
@@ -146,7 +144,3 @@ def changes(
             yield name, f"{shown} is {'new' if name in now else 'read no more'}"
         else:
             yield name, f"{shown} {'changed' if new else 'is not there'}"
-
-
-def _meaning(name: str, value: Any, means: Mapping[tuple[str, Any], Any]) -> Any:
-    return means.get((name, value), value) if isinstance(value, int) else value

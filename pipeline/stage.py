@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from supernet import SpecError, load_space
 from supernet.options import Options
+
+CLASSES = "data.num_classes"
+"""The option of all stages whose result depends on it."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,10 @@ class Stage:
     anew: tuple[str, ...] = ("*",)
     """Where one of these inputs changes (patterns of names), the folder makes place for a new one; with others the
     commands go on from what lies there."""
-    means: Mapping[tuple[str, Any], Any] = field(default_factory=dict)
-    """What an option's value stands for, by both: no number of classes for the number that was counted."""
+    counts: Path | None = None
+    """The trained space, which says how many classes were counted, where the config says none (0)."""
     needs: Mapping[str, Path] = field(default_factory=dict)
-    """Files that have to be there, and hold nothing that the other inputs don't say."""
+    """Files that have to be there; what the result depends on in them is in the other inputs, or counted."""
     written: Mapping[Path, str] = field(default_factory=dict)
     """Files that the commands get, and what stands in them."""
 
@@ -67,7 +71,17 @@ def maker(read: str) -> str:
 def inputs(stage: Stage) -> dict[str, Any]:
     """All that the result depends on, as plain values; what lies in files by a digest of it."""
     files = {f"file {name}": digest(path) for name, path in stage.reads.items()}
-    return dict(stage.options) | files
+    return counted(stage, dict(stage.options) | files)
+
+
+def counted(stage: Stage, inputs: dict[str, Any]) -> dict[str, Any]:
+    """With the number of classes that was counted, where none was said: to say the same number changes nothing."""
+    if stage.counts is None or inputs.get(CLASSES) != 0:
+        return inputs
+    try:
+        return inputs | {CLASSES: load_space(stage.counts).num_classes}
+    except SpecError:
+        return inputs
 
 
 def digest(path: Path) -> str:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 import supernet
 from search.config import TableConfig
 from search.reading import format_config as format_search
-from supernet import SpecError, format_space, load_space, published_names
+from supernet import format_space, load_space, published_names
 from supernet.config_files import find_file
 from supernet.options import Options
 from supernet.plain_yaml import write_yaml
@@ -21,11 +21,10 @@ from training.reading import format_config
 
 from .config import FORMATS, DeviceConfig
 from .reading import Pipeline
-from .stage import Command, Stage, flat
+from .stage import CLASSES, Command, Stage, flat
 
 ROOT = Path(supernet.__file__).resolve().parents[1]
 """Where the commands' scripts lie."""
-CLASSES = "data.num_classes"
 BEST = "best"
 FRONT = "front"
 """Names of stages for networks, and so none of a network beside them."""
@@ -72,17 +71,9 @@ def _supernet(pipeline: Pipeline, out: Path) -> Stage:
         | {CLASSES: pipeline.classes},
         {"space": find_file(pipeline.shared.space, SPACES, "space")} | _init(pipeline),
         (folder / "space.yaml", folder / "checkpoints"),
-        means=_counted(CLASSES, out),
+        counts=folder / "space.yaml",
         written={config: format_config(pipeline.supernet)},
     )
-
-
-def _counted(option: str, out: Path) -> dict[tuple[str, Any], Any]:
-    """To say how many classes there are makes nothing new, where the trained supernet has as many."""
-    try:
-        return {(option, 0): load_space(out / "supernet" / "space.yaml").num_classes}
-    except SpecError:
-        return {}
 
 
 def _that_matter(options: Options | Mapping[str, Any]) -> dict[str, Any]:
@@ -98,9 +89,9 @@ def _init(pipeline: Pipeline) -> dict[str, Path]:
 def _table(pipeline: Pipeline, device: DeviceConfig, out: Path) -> Stage:
     """Where the config knows how many classes there are, it needs no supernet, and may be measured meanwhile."""
     folder = out / "tables" / device.name
-    space, written = out / "supernet" / "space.yaml", {}
+    trained, written = out / "supernet" / "space.yaml", {}
     options = {name: value for name, value in flat(device) if name not in ("name", "table", "device", "jobs")}
-    needs = {"supernet/space.yaml": space}
+    space, needs = trained, {"supernet/space.yaml": trained}
     if pipeline.classes:
         space = out / "configs" / "space.yaml"
         written = {space: format_space(load_space(pipeline.shared.space).with_(num_classes=pipeline.classes))}
@@ -123,7 +114,7 @@ def _table(pipeline: Pipeline, device: DeviceConfig, out: Path) -> Stage:
         {"space": find_file(pipeline.shared.space, SPACES, "space")},
         (table, judged),
         anew=("by", "threads", "compute_units", "phone", "file space"),
-        means=_counted(CLASSES, out),
+        counts=trained,
         needs=needs,
         written=written,
     )
@@ -171,8 +162,8 @@ def _networks(pipeline: Pipeline, out: Path) -> Iterator[Stage]:
     shared, space, recipe = pipeline.shared.networks, pipeline.shared.space, out / "configs" / "retrain.yaml"
     checkpoints = {"supernet/checkpoints": out / "supernet" / "checkpoints"} if shared.from_supernet else {}
     init = ("--set", f"init={out / 'supernet'}") if shared.from_supernet else ()
-    options = {f"retrain.{name}": value for name, value in _that_matter(pipeline.recipe).items()}
-    options[f"retrain.{CLASSES}"] = pipeline.classes
+    recipe_options = {name: value for name, value in _that_matter(pipeline.recipe).items() if name != CLASSES}
+    options = {f"retrain.{name}": value for name, value in recipe_options.items()} | {CLASSES: pipeline.classes}
     found = {"networks.from_supernet": shared.from_supernet}
 
     def stage(name: str, title: str, words: tuple[object, ...], own: dict[str, Any], reads: dict[str, Path]) -> Stage:
@@ -187,8 +178,10 @@ def _networks(pipeline: Pipeline, out: Path) -> Iterator[Stage]:
             options | own,
             reads,
             (made,),
-            anew=("retrain.*", "networks.from_supernet", "file supernet/checkpoints") if name == FRONT else ("*",),
-            means=_counted(f"retrain.{CLASSES}", out),
+            anew=("retrain.*", CLASSES, "networks.from_supernet", "file supernet/checkpoints")
+            if name == FRONT
+            else ("*",),
+            counts=out / "supernet" / "space.yaml",
             written={recipe: write_yaml(pipeline.recipe)},
         )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("deploy", "latency_lut", "pipeline", "search", "supernet", "training")
 SCRIPTS = ("train_supernet.py", "search.py", "retrain.py")
 
 
@@ -15,8 +16,7 @@ def _is_ours() -> bool:
     """Whether Python was started for `python -m PACKAGE` or a script of this project, not by a user's own program."""
     words = sys.orig_argv[1:]
     if "-m" in words[:-1]:
-        module = ROOT.joinpath(*words[words.index("-m") + 1].split("."))
-        return module.is_dir() or module.with_suffix(".py").is_file()
+        return words[words.index("-m") + 1].partition(".")[0] in PACKAGES
     return bool(sys.argv) and Path(sys.argv[0]).resolve() in [ROOT / name for name in SCRIPTS]
 
 

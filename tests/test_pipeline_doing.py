@@ -17,6 +17,7 @@ from pipeline.records import Records, changes
 from pipeline.running import run, shown
 from pipeline.stage import Command, Stage, digest, flat, inputs
 from search.config import OptunaConfig, SearchConfig
+from supernet import load_space, save_space
 from supernet.values import UserError
 
 COUNT = "import sys; open(sys.argv[1], 'a').write(sys.argv[2])"
@@ -286,11 +287,29 @@ def test_files_that_are_new_changed_or_gone():
     assert [clause for _, clause in changes(before, before | {"file a": ""})] == ["a is not there"]
 
 
-def test_a_value_that_stands_for_another():
-    means = {("classes", 0): 10}
-    assert list(changes({"classes": 0}, {"classes": 10}, means)) == []
-    assert list(changes({"classes": 10}, {"classes": 0}, means)) == []
-    assert [clause for _, clause in changes({"classes": 0}, {"classes": 12}, means)] == ["classes was 10, now 12"]
+def test_classes_that_are_counted(world, tmp_path, capsys):
+    """To say the number that was counted changes nothing; other images do."""
+    records, stages = world
+    one, _ = stages()
+    trained = tmp_path / "space.yaml"
+
+    def with_classes(said):
+        return replace(one, options={"data.num_classes": said}, counts=trained)
+
+    def is_done(stage):
+        capsys.readouterr()
+        done(records, stage)
+        return "there already" not in capsys.readouterr().out
+
+    assert is_done(with_classes(0)), "nothing is counted yet"
+    save_space(load_space("tiny").with_(num_classes=10), trained)
+    assert [is_done(with_classes(said)) for said in (0, 10, 0)] == [False, False, False]
+    assert is_done(with_classes(12))
+    assert is_done(with_classes(10)) is False, "it comes back"
+    table = replace(with_classes(0), name="two", folder=tmp_path / "out" / "two")
+    assert is_done(table)
+    save_space(load_space("tiny").with_(num_classes=12), trained)
+    assert why(table, inputs(table), records).reason == "data.num_classes was 10, now 12"
 
 
 def test_a_stage_goes_on_from_an_earlier_result(world, capsys):

@@ -18,10 +18,12 @@ from pipeline.report.curves import steps_per_epoch
 from pipeline.report.devices import fit_in_words
 from pipeline.report.examples import SHOWN, mistakes
 from pipeline.report.family import differences
+from pipeline.report.found import Found
 from pipeline.report.headline import _kept
 from pipeline.report.judged import mistakes_in_words
 from pipeline.report.page import report_html
 from pipeline.report.published import nearest
+from pipeline.report.reader import Reader
 from search.problem import parse_constraint
 from search.results.markup import data_in
 from supernet import count, load_spec
@@ -226,6 +228,18 @@ def test_a_stage_that_was_not_run(folder, gone, left_out, said):
     assert page.sections() == [name for name in SECTIONS if name not in left_out]
     assert said in page.text
     assert "left out" not in page.text
+
+
+def test_networks_of_a_front_that_are_not_chosen_any_more(tmp_path):
+    for name in ("001_a", "002_b"):
+        make_network(tmp_path / "networks" / "front" / name, BEST, 98.0)
+
+    def shown():
+        return [one.name for one in Found(Reader(tmp_path)).networks]
+
+    assert shown() == ["001_a", "002_b"], "while they are trained"
+    write(tmp_path / "networks" / "front" / "front.csv", "network,top1 %\n002_b,98.0\n")
+    assert shown() == ["002_b"]
 
 
 def test_latencies_of_a_table_that_is_elsewhere_are_those_of_the_search(folder):
